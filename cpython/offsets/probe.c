@@ -169,6 +169,7 @@ static void code(void)
 static void function_and_type(void)
 {
     O("function_code", PyFunctionObject, func_code);
+    O("function_globals", PyFunctionObject, func_globals);
     O("function_qualname", PyFunctionObject, func_qualname);
     O("type_name", PyTypeObject, tp_name);
     O("type_basicsize", PyTypeObject, tp_basicsize);

@@ -19,7 +19,7 @@ use crate::heap::{Heap, Missing, Read};
 use crate::limits::CODE_BYTES;
 
 /// Address and length of a code object's instructions, in bytes.
-pub(crate) fn instructions(heap: &Heap<'_>, code: u64) -> Read<(u64, usize)> {
+pub(crate) fn instruction_bytes(heap: &Heap<'_>, code: u64) -> Read<(u64, usize)> {
     let offsets = heap.offsets();
     let damaged = Missing::Damaged {
         what: "code",

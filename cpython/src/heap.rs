@@ -8,7 +8,7 @@ mod dict;
 mod text;
 mod types;
 
-pub use self::dict::DictEntries;
+pub use self::dict::{DictEntries, NameEntry};
 pub use self::text::{PyBytes, PyText};
 pub use self::types::{ClassAttribute, TypeInfo};
 
@@ -17,11 +17,11 @@ use std::rc::Rc;
 
 use num_bigint::{BigInt, BigUint, Sign};
 
+use crate::interpreter::Interpreter;
 use crate::limits::{INT_DIGITS, NAME_BYTES};
 use crate::memory::{Memory, Numbers as _, Unreadable, words};
 use crate::native::{Native, Singleton};
 use crate::offsets::Offsets;
-use crate::runtime::Interpreter;
 
 /// The reason why a part of the target is missing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

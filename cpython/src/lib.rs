@@ -21,11 +21,15 @@
 
 pub(crate) mod arch;
 pub mod code;
+pub mod expr;
 pub mod heap;
+pub(crate) mod interpreter;
 pub mod limits;
 pub mod memory;
 pub mod native;
 pub mod offsets;
 pub mod runtime;
+pub mod scope;
+pub mod stack;
 pub mod threads;
 pub mod value;

@@ -66,3 +66,15 @@ pub const NUMBER_BITS: u64 = 1 << 16;
 
 /// Elements that `in` and comparisons look at.
 pub const COMPARED_ELEMENTS: usize = 10_000;
+
+/// Characters of a text, and bytes, that expressions compute with.
+pub const COMPARED_TEXT: usize = 1 << 20;
+
+/// Width and precision of a format specification.
+pub const FORMAT_WIDTH: usize = 1000;
+
+/// Variables of one frame that are shown.
+pub const VARIABLES: usize = 1000;
+
+/// Threads of `threading` whose names are read.
+pub const NAMED_THREADS: usize = 16_384;

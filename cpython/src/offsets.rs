@@ -175,6 +175,8 @@ offsets! {
     code_executors: Option<u64>,
     /// `PyFunctionObject.func_code`.
     function_code: u64,
+    /// `PyFunctionObject.func_globals`.
+    function_globals: u64,
     /// `PyFunctionObject.func_qualname`.
     function_qualname: u64,
     /// `PyTypeObject.tp_name`.

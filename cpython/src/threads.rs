@@ -1,8 +1,8 @@
 //! The threads that the interpreter knows.
 
+use crate::interpreter::Interpreter;
 use crate::limits::{FRAMES, THREADS};
 use crate::memory::{Memory, Numbers as _, Unreadable};
-use crate::runtime::Interpreter;
 
 /// A thread state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,17 +105,5 @@ fn innermost(memory: &dyn Memory, python: &Interpreter, state: u64) -> Result<u6
         Some(_) if first == 0 => Ok(0),
         Some(offset) => memory.word(first.wrapping_add(offset)),
         None => Ok(first),
-    }
-}
-
-impl Interpreter {
-    /// A pointer of a frame without its tag. From 3.14 on, two bits say how it is counted.
-    #[must_use]
-    pub fn untagged(&self, pointer: u64) -> u64 {
-        if self.version.minor >= 14 {
-            pointer & !3
-        } else {
-            pointer
-        }
     }
 }

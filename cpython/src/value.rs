@@ -16,6 +16,7 @@ mod stdlib;
 pub use self::decode::{ValueLimits, decode};
 pub(crate) use self::numbers::{float_digits, float_repr};
 pub use self::print::Style;
+pub(crate) use self::stdlib::{date_part, deque_items};
 
 use num_bigint::BigInt;
 

@@ -1,6 +1,6 @@
 //! Line tables, in the three forms that they have had.
 
-use super::instructions;
+use super::instruction_bytes;
 use crate::heap::{Heap, Missing, Read};
 use crate::limits::TABLE_BYTES;
 
@@ -31,7 +31,7 @@ pub fn line_table(heap: &Heap<'_>, code: u64) -> Read<Vec<LineEntry>> {
         });
     }
     let first = heap.number(code, offsets.code_first_line)?;
-    let (_, length) = instructions(heap, code)?;
+    let (_, length) = instruction_bytes(heap, code)?;
     Ok(decode(
         heap.python().version.minor,
         &table.bytes,

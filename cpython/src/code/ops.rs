@@ -1,6 +1,6 @@
 //! Instructions of all versions, as far as the flow of control needs them.
 
-use super::instructions;
+use super::instruction_bytes;
 use crate::heap::{Heap, Read};
 use crate::limits::TABLE_BYTES;
 use crate::memory::Numbers as _;
@@ -52,7 +52,7 @@ const INSTRUMENTED_INSTRUCTION: u8 = b'I';
 
 /// The instructions of a code object.
 pub(super) fn decode(heap: &Heap<'_>, code: u64) -> Read<Vec<Instruction>> {
-    let (start, length) = instructions(heap, code)?;
+    let (start, length) = instruction_bytes(heap, code)?;
     let bytes = heap.read(start, length)?;
     let table = heap.python().table;
     let minor = heap.python().version.minor;

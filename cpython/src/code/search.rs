@@ -2,12 +2,14 @@
 
 use std::rc::Rc;
 
-use super::{CodeIdentity, CodeSite, SiteKind, line_table, sites};
+use super::identity::CodeIdentity;
+use super::lines::line_table;
+use super::sites::{CodeSite, SiteKind, sites};
 use crate::heap::{Heap, Read, TypeInfo};
+use crate::interpreter::Interpreter;
 use crate::limits::{CODE_OBJECTS, CONSTANTS, DICT_SEARCH, GC_OBJECTS, MODULE_OBJECTS};
 use crate::memory::{BlockCache, Memory, Numbers as _};
 use crate::native::Native;
-use crate::runtime::Interpreter;
 use crate::threads::{frames, threads};
 
 /// A code object: a function, a class body, a module or a comprehension.
@@ -21,6 +23,9 @@ pub struct CodeObject {
     pub name: String,
     /// `co_firstlineno`.
     pub first_line: u32,
+    /// Address of the dict with its global variables. Zero if no function and no frame of it was
+    /// found.
+    pub globals: u64,
     /// Its identity.
     pub identity: CodeIdentity,
 }
@@ -47,7 +52,8 @@ struct Search<'a, 'm> {
     heap: &'a Heap<'m>,
     function_type: u64,
     code_type: u64,
-    seen: foldhash::HashSet<u64>,
+    /// The code objects, with their global variables.
+    seen: foldhash::HashMap<u64, u64>,
     codes: Vec<u64>,
     is_complete: bool,
     objects: usize,
@@ -66,7 +72,7 @@ impl CodeIndex {
             heap: &heap,
             function_type: python.type_of(Native::Function).unwrap_or(0),
             code_type: python.type_of(Native::Code).unwrap_or(0),
-            seen: foldhash::HashSet::default(),
+            seen: foldhash::HashMap::default(),
             codes: Vec::new(),
             is_complete: true,
             objects: 0,
@@ -170,18 +176,26 @@ fn is_path_of(file: &str, path: &str) -> bool {
 }
 
 impl Search<'_, '_> {
-    /// Adds a code object and those in its constants.
-    fn add(&mut self, code: u64) {
+    /// Adds a code object and those in its constants, which have the same global variables.
+    fn add(&mut self, code: u64, globals: u64) {
         let mut work = vec![code];
         while let Some(code) = work.pop() {
             if self.codes.len() >= CODE_OBJECTS {
                 self.is_complete = false;
                 return;
             }
-            if self.heap.type_address(code) != Ok(self.code_type) || !self.seen.insert(code) {
+            if self.heap.type_address(code) != Ok(self.code_type) {
                 continue;
             }
-            self.codes.push(code);
+            match self.seen.get_mut(&code) {
+                // A function may be found after the code that it is in.
+                Some(known) if *known != 0 || globals == 0 => continue,
+                Some(known) => *known = globals,
+                None => {
+                    self.seen.insert(code, globals);
+                    self.codes.push(code);
+                }
+            }
             let constants = self.heap.offsets().code_consts;
             let constants = self.heap.pointer(code, constants);
             let constants = constants.and_then(|tuple| self.heap.tuple(tuple, CONSTANTS));
@@ -195,9 +209,12 @@ impl Search<'_, '_> {
 
     /// Adds the code of a function.
     fn function(&mut self, function: u64) {
-        let code = self.heap.offsets().function_code;
-        if let Ok(code) = self.heap.pointer(function, code) {
-            self.add(code);
+        let offsets = self.heap.offsets();
+        let globals = self
+            .heap
+            .word(function.wrapping_add(offsets.function_globals));
+        if let Ok(code) = self.heap.pointer(function, offsets.function_code) {
+            self.add(code, globals.unwrap_or(0));
         }
     }
 
@@ -206,7 +223,8 @@ impl Search<'_, '_> {
         let (memory, python) = (self.heap.memory(), self.heap.python());
         for thread in threads(memory, python) {
             for frame in frames(memory, python, thread.state) {
-                self.add(frame.code);
+                let globals = frame.frame.wrapping_add(self.heap.offsets().frame_globals);
+                self.add(frame.code, self.heap.word(globals).unwrap_or(0));
             }
         }
     }
@@ -278,7 +296,7 @@ impl Search<'_, '_> {
             };
             match heap.python().known.native(ty) {
                 Some(Native::Function) => self.function(object),
-                Some(Native::Code) => self.add(object),
+                Some(Native::Code) => self.add(object, 0),
                 Some(Native::Module) if seen.insert(object) => {
                     let dict = heap.pointer(object, heap.offsets().module_dict);
                     work.extend(dict.map(|dict| values(heap, dict)).unwrap_or_default());
@@ -304,7 +322,10 @@ impl Search<'_, '_> {
         let mut codes: Vec<CodeObject> = self
             .codes
             .iter()
-            .filter_map(|code| describe(self.heap, *code, &mut files).ok())
+            .filter_map(|code| {
+                let globals = self.seen.get(code).copied().unwrap_or(0);
+                describe(self.heap, *code, globals, &mut files).ok()
+            })
             .collect();
         codes.sort_by(|a, b| (&a.file, a.first_line).cmp(&(&b.file, b.first_line)));
         CodeIndex {
@@ -332,6 +353,7 @@ fn four_words(bytes: [u8; 32]) -> [u64; 4] {
 fn describe(
     heap: &Heap<'_>,
     code: u64,
+    globals: u64,
     files: &mut foldhash::HashMap<u64, Rc<str>>,
 ) -> Read<CodeObject> {
     let offsets = heap.offsets();
@@ -350,6 +372,7 @@ fn describe(
         file,
         name: heap.name(heap.pointer(code, name)?)?,
         first_line: heap.number(code, offsets.code_first_line)?,
+        globals,
         identity: CodeIdentity::of(heap, code)?,
     })
 }

@@ -12,9 +12,10 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::identity::CodeIdentity;
+use super::instruction_bytes;
 use super::lines::{LineEntry, line_table};
 use super::ops::{Handler, Instruction, OpClass, decode, handlers};
-use super::{CodeIdentity, instructions};
 use crate::heap::{Heap, Read};
 
 /// A code unit at which a pass over a line begins.
@@ -79,7 +80,7 @@ enum Origin {
 ///
 /// [`crate::heap::Missing`] if the code object cannot be read or is damaged.
 pub fn sites(heap: &Heap<'_>, code: u64) -> Read<BTreeMap<u32, Vec<CodeSite>>> {
-    let (start, _) = instructions(heap, code)?;
+    let (start, _) = instruction_bytes(heap, code)?;
     let identity = CodeIdentity::of(heap, code)?;
     let table = line_table(heap, code)?;
     let minor = heap.python().version.minor;

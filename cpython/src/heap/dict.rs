@@ -13,6 +13,20 @@ pub struct DictEntries {
     pub of: u64,
 }
 
+/// The entry of a dict that has a name, for reading it again without a search.
+///
+/// The entry is at `*(dict + ma_keys) + key_offset`, first the key and behind it the value. As
+/// long as the key there is the same object, the value is that of the name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NameEntry {
+    /// Address of the dict.
+    pub dict: u64,
+    /// Offset of the entry's key in the table of keys.
+    pub key_offset: u64,
+    /// Address of the key.
+    pub key: u64,
+}
+
 /// The table of keys of a dict.
 struct Keys {
     /// Address of the first entry.
@@ -53,6 +67,29 @@ impl Heap<'_> {
             found.is_none()
         })?;
         Ok(found)
+    }
+
+    /// The entry of a key that is a text, in a dict with a table of its own.
+    pub(crate) fn entry_place(&self, dict: u64, name: &str) -> Read<Option<NameEntry>> {
+        let offsets = self.offsets();
+        if self.word(dict.wrapping_add(offsets.dict_values))? != 0 {
+            return Ok(None);
+        }
+        let table = self.pointer(dict, offsets.dict_keys)?;
+        let keys = self.keys(table)?;
+        for at in 0..keys.count.min(DICT_SEARCH as u64) {
+            let place = keys.first.wrapping_add(at * keys.stride + keys.stride - 16);
+            let key = self.word(place)?;
+            let value = self.word(place.wrapping_add(8))?;
+            if key != 0 && value != 0 && self.text_is(key, name) {
+                return Ok(Some(NameEntry {
+                    dict,
+                    key_offset: place.wrapping_sub(table),
+                    key,
+                }));
+            }
+        }
+        Ok(None)
     }
 
     /// Hands over each entry until it returns false. Returns the number that the dict claims.

@@ -53,6 +53,7 @@ pub(super) static TABLE: VersionTable = VersionTable {
         monitoring_instructions: None,
         code_executors: None,
         function_code: 16,
+        function_globals: 24,
         function_qualname: 104,
         type_name: 24,
         type_basicsize: 32,

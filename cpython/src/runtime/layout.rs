@@ -1,7 +1,8 @@
 //! Checks that the target's structures are where this crate believes them.
 
-use super::{Interpreter, Refusal, ThreadStatePlace, Version};
+use super::Refusal;
 use crate::heap::Heap;
+use crate::interpreter::{Interpreter, ThreadStatePlace, Version};
 use crate::memory::{Memory, Numbers as _};
 use crate::native::Native;
 use crate::offsets::{Offsets, VersionTable};

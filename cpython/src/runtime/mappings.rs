@@ -4,8 +4,9 @@ use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use super::Refusal;
 use super::image::Image;
-use super::{Loaded, Refusal};
+use super::loaded::Loaded;
 
 /// A mapping of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::{KNOWN_VERSIONS, Version};
+use crate::interpreter::{KNOWN_VERSIONS, Version};
 use crate::memory::Unreadable;
 
 /// The reason why a process is not read as Python.

@@ -1,8 +1,9 @@
 //! The way from a thread to its thread state.
 
 use super::image::CURRENT_THREAD;
-use super::{Loaded, ThreadStatePlace};
+use super::loaded::Loaded;
 use crate::arch::ThreadLocal;
+use crate::interpreter::ThreadStatePlace;
 use crate::memory::{Memory, Numbers as _};
 use crate::offsets::Offsets;
 
@@ -34,32 +35,6 @@ pub(super) fn find(
             (-0x10_0000..0)
                 .contains(&argument)
                 .then_some(ThreadStatePlace::FromThreadPointer(argument))
-        }
-    }
-}
-
-impl ThreadStatePlace {
-    /// The thread state of the thread with this thread pointer (`fs` base). Zero if the thread
-    /// does not run Python code; up to 3.11, the thread state of the GIL's holder.
-    ///
-    /// # Errors
-    ///
-    /// [`crate::memory::Unreadable`] if the memory cannot be read.
-    pub fn read(
-        self,
-        memory: &dyn Memory,
-        thread_pointer: u64,
-    ) -> Result<u64, crate::memory::Unreadable> {
-        match self {
-            Self::Global(address) => memory.word(address),
-            Self::FromThreadPointer(offset) => {
-                memory.word(thread_pointer.wrapping_add_signed(offset))
-            }
-            Self::InModule { module, offset } => {
-                let vector = memory.word(thread_pointer.wrapping_add(8))?;
-                let block = memory.word(vector.wrapping_add(module.wrapping_mul(16)))?;
-                memory.word(block.wrapping_add(offset))
-            }
         }
     }
 }

@@ -1,11 +1,9 @@
 //! Objects of C modules of the standard library. No installed header declares most of their
 //! structures; the offsets are from their sources, and the same in all versions from 3.8 on.
 
-use num_bigint::BigUint;
-
 use super::decode::Decoder;
 use super::{PyArgument, PyCall, PyEntries, PyItems, PyValue};
-use crate::heap::{Elements, Missing, OB_HEAD, PyBytes, Read, TypeInfo};
+use crate::heap::{Elements, Heap, Missing, OB_HEAD, Read, TypeInfo};
 use crate::memory::words;
 use crate::native::Native;
 
@@ -108,27 +106,11 @@ impl Decoder<'_, '_> {
 
     fn deque(&self, object: u64, ty: &TypeInfo) -> Read<PyValue> {
         self.inside(object, "[...]", || {
-            let heap = self.heap;
-            let of = heap.size(object, "deque")?;
-            let limit = (self.limits.elements as u64).min(of);
-            let mut block = heap.word(object.wrapping_add(DEQUE_LEFT))?;
-            let mut index = heap.word(object.wrapping_add(DEQUE_INDEX))?;
-            let mut items = Vec::new();
-            while (items.len() as u64) < limit {
-                let left = BLOCK_ELEMENTS.checked_sub(index).ok_or(Missing::Damaged {
-                    what: "deque",
-                    address: object,
-                })?;
-                let count = left.min(limit - items.len() as u64);
-                let data = block.wrapping_add(BLOCK_DATA + index * 8);
-                items.extend(heap.pointers(data, count, count as usize)?.items);
-                block = heap.word(block.wrapping_add(BLOCK_RIGHT))?;
-                index = 0;
-            }
-            let items = self.items(&Elements { items, of });
+            let items = deque_items(self.heap, object, self.limits.elements)?;
+            let items = self.items(&items);
             let mut arguments = vec![PyValue::List(items).into()];
-            let length = heap.word(object.wrapping_add(DEQUE_LENGTH))?.cast_signed();
-            if length >= 0 {
+            let length = self.heap.word(object.wrapping_add(DEQUE_LENGTH))?;
+            if let Ok(length) = i64::try_from(length) {
                 arguments.push(named("maxlen", PyValue::int(length)));
             }
             Ok(PyCall::new(ty.name.clone(), arguments).into())
@@ -263,6 +245,70 @@ impl Decoder<'_, '_> {
     }
 }
 
+/// The first elements of a `deque`.
+pub(crate) fn deque_items(heap: &Heap<'_>, object: u64, limit: usize) -> Read<Elements> {
+    let of = heap.size(object, "deque")?;
+    let limit = (limit as u64).min(of);
+    let mut block = heap.word(object.wrapping_add(DEQUE_LEFT))?;
+    let mut index = heap.word(object.wrapping_add(DEQUE_INDEX))?;
+    let mut items = Vec::new();
+    while (items.len() as u64) < limit {
+        let left = BLOCK_ELEMENTS.checked_sub(index).filter(|left| *left > 0);
+        let left = left.ok_or(Missing::Damaged {
+            what: "deque",
+            address: object,
+        })?;
+        let count = left.min(limit - items.len() as u64);
+        let data = block.wrapping_add(BLOCK_DATA + index * 8);
+        items.extend(heap.pointers(data, count, count as usize)?.items);
+        block = heap.word(block.wrapping_add(BLOCK_RIGHT))?;
+        index = 0;
+    }
+    Ok(Elements { items, of })
+}
+
+/// A field of a date or time by its name, such as `year`.
+pub(crate) fn date_part(
+    heap: &Heap<'_>,
+    object: u64,
+    native: Native,
+    name: &str,
+) -> Read<Option<i64>> {
+    if native == Native::TimeDelta {
+        let offset = match name {
+            "days" => 24,
+            "seconds" => 28,
+            "microseconds" => 32,
+            _ => return Ok(None),
+        };
+        return Ok(Some(heap.number(object, offset)?.cast_signed().into()));
+    }
+    let date: [(&str, u64, u64); 3] = [("year", 0, 2), ("month", 2, 1), ("day", 3, 1)];
+    let clock = [
+        ("hour", 0, 1),
+        ("minute", 1, 1),
+        ("second", 2, 1),
+        ("microsecond", 3, 3),
+    ];
+    let (has_date, clock_at) = match native {
+        Native::DateTime => (true, Some(4)),
+        Native::Date => (true, None),
+        _ => (false, Some(0)),
+    };
+    let in_date = date.iter().copied().filter(|_| has_date);
+    let in_clock = clock
+        .iter()
+        .filter_map(|(name, at, size)| Some((*name, clock_at? + at, *size)));
+    let Some((_, at, size)) = in_date.chain(in_clock).find(|(known, _, _)| *known == name) else {
+        return Ok(None);
+    };
+    let bytes = heap.read(object.wrapping_add(DATE_DATA + at), size as usize)?;
+    let number = bytes
+        .iter()
+        .fold(0, |number, byte| number << 8 | i64::from(*byte));
+    Ok(Some(number))
+}
+
 /// An element of an `array.array`.
 fn array_item(code: u8, item: &[u8]) -> PyValue {
     let bits = little_endian(item);
@@ -357,11 +403,6 @@ fn decimal_text(flags: u8, digits: &str, exponent: i64) -> String {
         let (whole, fraction) = digits.split_at(point as usize);
         format!("{sign}{whole}.{fraction}")
     }
-}
-
-/// A number of any size, from its bytes.
-pub(super) fn unsigned(bytes: &[u8]) -> BigUint {
-    BigUint::from_bytes_le(bytes)
 }
 
 #[cfg(test)]

@@ -5,10 +5,11 @@ use syn::visit::{self, Visit};
 use super::sources::{Sources, is_test};
 
 /// Folders that may know the architecture.
-const HOMES: [&str; 3] = [
+const HOMES: [&str; 4] = [
     "tracer/src/arch",
     "tracer-common/src/arch",
     "tracer-ebpf/src/arch",
+    "cpython/src/arch.rs",
 ];
 
 /// The decoder's crate.

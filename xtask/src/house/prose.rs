@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use super::sources::{root, walk_all};
 
 /// Folders with Rust sources of the project, tests included.
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 7] = [
+    "cpython",
     "tracer",
     "tracer-common",
     "tracer-ebpf",
@@ -17,7 +18,7 @@ const SOURCES: [&str; 6] = [
     "docs",
 ];
 /// Folders with pages.
-const PAGES: [&str; 2] = ["", "docs"];
+const PAGES: [&str; 3] = ["", "docs", "cpython"];
 /// Characters that a line of a page may have, outside of code and tables.
 const LINE: usize = 120;
 /// Openings of a comment that hide its subject.

@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A crate of the product: its name and source folder.
-pub(super) const CRATES: [(&str, &str); 3] = [
+pub(super) const CRATES: [(&str, &str); 4] = [
     ("tracer", "tracer/src"),
     ("tracer_common", "tracer-common/src"),
     ("tracer_ebpf", "tracer-ebpf/src"),
+    ("tracer_cpython", "cpython/src"),
 ];
 
 /// Crates that build and test the product.

@@ -1,0 +1,27 @@
+//! Python expressions that users write, evaluated without running code in the target.
+//!
+//! Names, attributes, indexes and keys, `len(x)`, comparisons, arithmetic, `and`/`or`/`not`, `in`,
+//! and conditional expressions; and templates such as `x {p.x:.2f} {name!r} {p.y=}`. All have the
+//! meaning that they have in Python. Calls, properties and operators that a class defines would
+//! have to run code of the target: they are errors that say so.
+
+mod arithmetic;
+mod attribute;
+mod compare;
+mod error;
+mod eval;
+mod format;
+mod format_float;
+mod index;
+mod operand;
+mod parse;
+mod syntax;
+mod template;
+mod token;
+
+pub use self::error::{EvalError, SyntaxError};
+pub use self::eval::{Names, evaluate, holds};
+pub use self::operand::Operand;
+pub use self::parse::parse_expression;
+pub use self::syntax::{ArithmeticOp, CompareOp, Expression, Literal, UnaryOp};
+pub use self::template::{Template, TemplatePart, parse_template, render};

@@ -1,0 +1,146 @@
+//! Expressions into values.
+
+use num_traits::Zero as _;
+
+use super::arithmetic::{binary, unary};
+use super::attribute::attribute;
+use super::compare::compare;
+use super::error::{EvalError, Evaluated};
+use super::index::{built_in, index, length};
+use super::operand::{Number, Operand};
+use super::syntax::{Expression, UnaryOp};
+use crate::heap::{Heap, Missing, Read};
+use crate::native::Singleton;
+use crate::scope::FrameScope;
+use crate::value::PyValue;
+
+/// The names that an expression may use.
+pub trait Names {
+    /// The object that a name means. `None` if there is no such name.
+    ///
+    /// # Errors
+    ///
+    /// [`Missing::Unbound`] for a variable without a value, or another reason why it cannot be
+    /// read.
+    fn object(&self, name: &str) -> Read<Option<u64>>;
+}
+
+impl Names for FrameScope<'_, '_> {
+    fn object(&self, name: &str) -> Read<Option<u64>> {
+        self.lookup(name)
+    }
+}
+
+/// Evaluates an expression.
+///
+/// # Errors
+///
+/// [`EvalError`]: a mistake, a missing value, or code that would have to run.
+pub fn evaluate(
+    heap: &Heap<'_>,
+    names: &dyn Names,
+    expression: &Expression,
+) -> Result<Operand, EvalError> {
+    let value = |expression: &Expression| evaluate(heap, names, expression);
+    match expression {
+        Expression::Name(name) => match names.object(name) {
+            Ok(Some(object)) => Ok(Operand::Object(object)),
+            Ok(None) => Err(EvalError::UnknownName(name.clone())),
+            Err(Missing::Unbound) => Err(EvalError::UnboundName(name.clone())),
+            Err(missing) => Err(missing.into()),
+        },
+        Expression::Literal(literal) => Ok(literal.into()),
+        Expression::Attribute { of, name } => attribute(heap, &value(of)?, name),
+        Expression::Index { of, index: at } => index(heap, &value(of)?, &value(at)?),
+        Expression::Length(of) => {
+            let count = length(heap, &value(of)?)?;
+            Ok(Operand::Computed(PyValue::Int(count)))
+        }
+        Expression::Unary {
+            op: UnaryOp::Not,
+            of,
+        } => Ok(Operand::bool(!truth(heap, &value(of)?)?)),
+        Expression::Unary { op, of } => unary(heap, *op, &value(of)?),
+        Expression::Binary { op, left, right } => binary(heap, *op, &value(left)?, &value(right)?),
+        Expression::Compare { first, rest } => {
+            let mut left = value(first)?;
+            for (op, right) in rest {
+                let right = value(right)?;
+                if !compare(heap, *op, &left, &right)? {
+                    return Ok(Operand::bool(false));
+                }
+                left = right;
+            }
+            Ok(Operand::bool(true))
+        }
+        Expression::And(left, right) => {
+            let left = value(left)?;
+            if truth(heap, &left)? {
+                value(right)
+            } else {
+                Ok(left)
+            }
+        }
+        Expression::Or(left, right) => {
+            let left = value(left)?;
+            if truth(heap, &left)? {
+                Ok(left)
+            } else {
+                value(right)
+            }
+        }
+        Expression::Conditional {
+            condition,
+            then,
+            otherwise,
+        } => {
+            if truth(heap, &value(condition)?)? {
+                value(then)
+            } else {
+                value(otherwise)
+            }
+        }
+        Expression::Tuple(items) => {
+            let items: Result<Vec<Operand>, EvalError> = items.iter().map(value).collect();
+            items.map(Operand::Tuple)
+        }
+    }
+}
+
+/// Evaluates an expression as a condition.
+///
+/// # Errors
+///
+/// As for [`evaluate`].
+pub fn holds(
+    heap: &Heap<'_>,
+    names: &dyn Names,
+    expression: &Expression,
+) -> Result<bool, EvalError> {
+    truth(heap, &evaluate(heap, names, expression)?)
+}
+
+/// `bool(of)`.
+fn truth(heap: &Heap<'_>, of: &Operand) -> Evaluated<bool> {
+    if let Some(singleton) = of.singleton(heap) {
+        return Ok(!matches!(singleton, Singleton::None | Singleton::False));
+    }
+    match of {
+        Operand::Object(object) => {
+            built_in(heap, *object, "__bool__")?;
+        }
+        Operand::Computed(PyValue::Method { .. }) => return Ok(true),
+        _ => {}
+    }
+    match of.number(heap)? {
+        Some(Number::Int(value)) => return Ok(!value.is_zero()),
+        Some(Number::Float(value)) => return Ok(value != 0.0),
+        None => {}
+    }
+    match length(heap, of) {
+        Ok(length) => Ok(!length.is_zero()),
+        // Objects without a length are true.
+        Err(EvalError::Type(_)) => Ok(true),
+        Err(error) => Err(error),
+    }
+}
