@@ -12,13 +12,13 @@ pub use self::dict::{DictEntries, NameEntry};
 pub use self::text::{PyBytes, PyText};
 pub use self::types::{ClassAttribute, TypeInfo};
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use num_bigint::{BigInt, BigUint, Sign};
 
 use crate::interpreter::Interpreter;
-use crate::limits::{INT_DIGITS, NAME_BYTES};
+use crate::limits::{BYTES_OF_A_READ, HEAP_READS, INT_DIGITS, NAME_BYTES};
 use crate::memory::{Memory, Numbers as _, Unreadable, words};
 use crate::native::{Native, Singleton};
 use crate::offsets::Offsets;
@@ -48,6 +48,9 @@ pub enum Missing {
     /// A variable or slot that has no value yet or no more.
     #[error("not set")]
     Unbound,
+    /// The limits do not allow to read more: see [`crate::limits`].
+    #[error("too much to read")]
+    TooMuch,
 }
 
 /// The result of reading an object.
@@ -61,6 +64,8 @@ pub struct Heap<'a> {
     memory: &'a dyn Memory,
     python: &'a Interpreter,
     types: RefCell<foldhash::HashMap<u64, Rc<TypeInfo>>>,
+    /// Reads that are left.
+    budget: Cell<u64>,
 }
 
 /// An integer.
@@ -91,7 +96,36 @@ impl<'a> Heap<'a> {
             memory,
             python,
             types: RefCell::default(),
+            budget: Cell::new(HEAP_READS),
         }
+    }
+
+    /// Does something with at most this many reads, or with the rest if that is less.
+    pub(crate) fn within<T>(&self, reads: u64, work: impl FnOnce() -> T) -> T {
+        let left = self.budget.get();
+        let granted = left.min(reads);
+        self.budget.set(granted);
+        let result = work();
+        let used = granted - self.budget.get();
+        self.budget.set(left - used);
+        result
+    }
+
+    /// Returns true if no reads are left.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.budget.get() == 0
+    }
+
+    /// Counts a read of this many bytes.
+    pub(crate) fn count(&self, length: usize) -> Read<()> {
+        let cost = 1 + length as u64 / BYTES_OF_A_READ;
+        let left = self.budget.get();
+        if left < cost {
+            self.budget.set(0);
+            return Err(Missing::TooMuch);
+        }
+        self.budget.set(left - cost);
+        Ok(())
     }
 
     /// The memory that this heap reads.
@@ -111,6 +145,7 @@ impl<'a> Heap<'a> {
     }
 
     pub(crate) fn word(&self, address: u64) -> Read<u64> {
+        self.count(8)?;
         Ok(self.memory.word(address)?)
     }
 
@@ -124,6 +159,7 @@ impl<'a> Heap<'a> {
 
     /// Bytes at an address. The caller bounds the length.
     pub(crate) fn read(&self, address: u64, length: usize) -> Read<Vec<u8>> {
+        self.count(length)?;
         let mut bytes = vec![0; length];
         self.memory.read(address, &mut bytes)?;
         Ok(bytes)
@@ -173,11 +209,13 @@ impl<'a> Heap<'a> {
 
     /// A number of 32 bits in a field of an object.
     pub(crate) fn number(&self, object: u64, offset: u64) -> Read<u32> {
+        self.count(4)?;
         Ok(self.memory.half(object.wrapping_add(offset))?)
     }
 
     /// A byte in a field of an object.
     pub(crate) fn byte(&self, object: u64, offset: u64) -> Read<u8> {
+        self.count(1)?;
         Ok(self.memory.byte(object.wrapping_add(offset))?)
     }
 
@@ -307,6 +345,7 @@ impl<'a> Heap<'a> {
 
     /// A text of C code, up to its end.
     pub(crate) fn c_text(&self, address: u64) -> Read<String> {
+        self.count(256)?;
         let mut bytes = vec![0; 256];
         let readable = self.memory.read_prefix(address, &mut bytes);
         if readable == 0 {

@@ -8,6 +8,23 @@ pub const BLOCK_BYTES: usize = 16 << 10;
 /// Blocks of memory that one pass keeps: 128 MiB. Above, it starts again with none.
 pub const CACHED_BLOCKS: usize = 8192;
 
+/// Reads of one pass, such as the search for code, which needs some dozens for each code object.
+/// The rest of it is then missing, and the search says so.
+pub const HEAP_READS: u64 = 10_000_000;
+
+/// Reads of one value. Parts behind them are missing.
+pub const VALUE_READS: u64 = 200_000;
+
+/// Reads of one expression, such as a key in a large dict. It has no value then.
+pub const EXPRESSION_READS: u64 = 2_000_000;
+
+/// Bytes that count as one read.
+pub const BYTES_OF_A_READ: u64 = 256;
+
+/// Steps along the instructions of one code object. Its sites may then be incomplete, which takes
+/// code with thousands of nested handlers.
+pub const FLOW_STEPS: usize = 20_000_000;
+
 /// Thread states that are looked at. Those beyond are ignored.
 pub const THREADS: usize = 16_384;
 
@@ -31,10 +48,10 @@ pub const CONSTANTS: usize = 65_536;
 pub const NAME_BYTES: usize = 4096;
 
 /// Bytes of a line table, and of an exception table. Code with a longer one is not understood.
-pub const TABLE_BYTES: usize = 4 << 20;
+pub const TABLE_BYTES: usize = 2 << 20;
 
 /// Bytes of the instructions of one code object. Longer code is not understood.
-pub const CODE_BYTES: usize = 16 << 20;
+pub const CODE_BYTES: usize = 2 << 20;
 
 /// Names of variables of one code object.
 pub const LOCALS: usize = 65_536;

@@ -14,7 +14,7 @@ mod shape;
 mod stdlib;
 
 pub use self::decode::{ValueLimits, decode};
-pub(crate) use self::numbers::{float_digits, float_repr};
+pub(crate) use self::numbers::float_repr;
 pub use self::print::Style;
 pub(crate) use self::stdlib::{date_part, deque_items};
 

@@ -330,7 +330,7 @@ impl Search<'_, '_> {
         codes.sort_by(|a, b| (&a.file, a.first_line).cmp(&(&b.file, b.first_line)));
         CodeIndex {
             codes,
-            is_complete: self.is_complete,
+            is_complete: self.is_complete && !self.heap.is_exhausted(),
             objects: self.objects,
         }
     }

@@ -9,6 +9,7 @@
 //! another one in straight line, the second one stands for both: `for` is entered at its first
 //! instruction once, and at `FOR_ITER` for each element.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -17,6 +18,7 @@ use super::instruction_bytes;
 use super::lines::{LineEntry, line_table};
 use super::ops::{Handler, Instruction, OpClass, decode, handlers};
 use crate::heap::{Heap, Read};
+use crate::limits::FLOW_STEPS;
 
 /// A code unit at which a pass over a line begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +59,8 @@ pub enum SiteKind {
 struct Flow {
     minor: u8,
     instructions: Vec<(Instruction, Option<u32>)>,
+    /// Steps that are left.
+    steps: Cell<usize>,
     /// The ways into each instruction.
     predecessors: Vec<Vec<Origin>>,
 }
@@ -128,12 +132,17 @@ impl Flow {
             }
         };
         add(Some(0), Origin::Outside);
+        let mut steps = FLOW_STEPS;
         for handler in handlers {
             let target = index_of(handler.target);
             let from = instructions.partition_point(|(one, _)| one.start < handler.start);
             let to = instructions.partition_point(|(one, _)| one.start < handler.end);
             // One instruction of each line is enough. Those without a line only prepare.
             let mut line = None;
+            steps = steps.saturating_sub(to.saturating_sub(from));
+            if steps == 0 {
+                break;
+            }
             for (index, (_, of)) in instructions.iter().enumerate().take(to).skip(from) {
                 if of.is_some() && *of != line {
                     add(target, Origin::Raises(index));
@@ -162,6 +171,7 @@ impl Flow {
         }
         Self {
             minor,
+            steps: Cell::new(steps),
             instructions,
             predecessors,
         }
@@ -178,6 +188,10 @@ impl Flow {
         let mut work = vec![index];
         while let Some(at) = work.pop() {
             for origin in self.predecessors.get(at).into_iter().flatten() {
+                let Some(left) = self.steps.get().checked_sub(1) else {
+                    return false;
+                };
+                self.steps.set(left);
                 let from = match origin {
                     Origin::Outside => return true,
                     // A loop within the line.

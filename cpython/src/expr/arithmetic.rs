@@ -1,7 +1,7 @@
 //! Arithmetic as Python does it.
 
 use num_bigint::{BigInt, BigUint, Sign};
-use num_traits::{Pow as _, Signed as _, ToPrimitive as _, Zero as _};
+use num_traits::{Signed as _, ToPrimitive as _, Zero as _};
 
 use super::error::{EvalError, Evaluated};
 use super::operand::{Number, Operand};

@@ -10,6 +10,7 @@ use super::index::{built_in, index, length};
 use super::operand::{Number, Operand};
 use super::syntax::{Expression, UnaryOp};
 use crate::heap::{Heap, Missing, Read};
+use crate::limits::EXPRESSION_READS;
 use crate::native::Singleton;
 use crate::scope::FrameScope;
 use crate::value::PyValue;
@@ -41,7 +42,11 @@ pub fn evaluate(
     names: &dyn Names,
     expression: &Expression,
 ) -> Result<Operand, EvalError> {
-    let value = |expression: &Expression| evaluate(heap, names, expression);
+    heap.within(EXPRESSION_READS, || step(heap, names, expression))
+}
+
+fn step(heap: &Heap<'_>, names: &dyn Names, expression: &Expression) -> Evaluated<Operand> {
+    let value = |expression: &Expression| step(heap, names, expression);
     match expression {
         Expression::Name(name) => match names.object(name) {
             Ok(Some(object)) => Ok(Operand::Object(object)),

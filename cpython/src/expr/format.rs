@@ -46,7 +46,7 @@ impl FormatSpec {
             spec.fill = spec.fill.or(Some('0'));
             spec.align = spec.align.or(Some('='));
         }
-        let mut number = |chars: &mut std::iter::Peekable<std::str::Chars<'_>>| {
+        let number = |chars: &mut std::iter::Peekable<std::str::Chars<'_>>| {
             let mut found = None;
             while let Some(digit) = chars.next_if(char::is_ascii_digit) {
                 let digit = digit.to_digit(10).unwrap_or(0) as usize;

@@ -283,14 +283,6 @@ impl Heap<'_> {
         let dict = self.word(object.wrapping_add(offset))?;
         Ok(AttributeStore::from_pointer(dict))
     }
-
-    /// The dict of an instance, if it has one that exists.
-    pub(crate) fn instance_dict(&self, object: u64, ty: &TypeInfo) -> Option<u64> {
-        match self.attribute_store(object, ty) {
-            Ok(AttributeStore::Dict(dict)) => Some(dict),
-            _ => None,
-        }
-    }
 }
 
 /// The place of an instance's attributes.

@@ -6,7 +6,11 @@ use std::rc::Rc;
 use super::shape::Shape;
 use super::{PyItems, PyValue};
 use crate::heap::{Elements, Heap, Missing, Read, TypeInfo};
+use crate::limits::VALUE_READS;
 use crate::native::Singleton;
+
+/// Levels of containers above which [`ValueLimits::depth`] has no effect.
+const DEEPEST: usize = 100;
 
 /// How much of a value is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,10 +43,11 @@ pub fn decode(heap: &Heap<'_>, object: u64, limits: ValueLimits) -> PyValue {
         heap,
         limits,
         parts: Cell::new(0),
+        level: Cell::new(0),
         open: RefCell::default(),
         shapes: RefCell::default(),
     };
-    decoder.value(object)
+    heap.within(VALUE_READS, || decoder.value(object))
 }
 
 /// The decoding of one value.
@@ -50,6 +55,8 @@ pub(super) struct Decoder<'a, 'm> {
     pub(super) heap: &'a Heap<'m>,
     pub(super) limits: ValueLimits,
     parts: Cell<usize>,
+    /// Values that are being decoded.
+    level: Cell<usize>,
     /// Containers that are being decoded, outermost first.
     open: RefCell<Vec<u64>>,
     shapes: RefCell<foldhash::HashMap<u64, Rc<Shape>>>,
@@ -77,9 +84,18 @@ impl Decoder<'_, '_> {
         if !self.count_part() {
             return Ok(PyValue::Omitted);
         }
-        let ty = self.heap.type_of(object)?;
-        let shape = self.shape(&ty);
-        self.shaped(object, &ty, &shape)
+        // Damaged objects may be their own parts in ways that are no containers.
+        let level = self.level.get();
+        if level > self.limits.depth.min(DEEPEST) * 2 + 8 {
+            return Ok(PyValue::Omitted);
+        }
+        self.level.set(level + 1);
+        let value = self.heap.type_of(object).and_then(|ty| {
+            let shape = self.shape(&ty);
+            self.shaped(object, &ty, &shape)
+        });
+        self.level.set(level);
+        value
     }
 
     /// Counts a part of the value. Returns false if there are too many.
@@ -113,7 +129,7 @@ impl Decoder<'_, '_> {
             if open.contains(&object) {
                 return Ok(PyValue::Recursion(recursion.to_owned()));
             }
-            if open.len() >= self.limits.depth {
+            if open.len() >= self.limits.depth.min(DEEPEST) {
                 return Ok(PyValue::Omitted);
             }
             open.push(object);

@@ -3,7 +3,7 @@
 /// The shortest decimal digits that stand for a finite number, and the position of the point.
 ///
 /// `0.001` is `("1", -2)`, `123.5` is `("1235", 3)`.
-pub(crate) fn float_digits(number: f64) -> (String, i32) {
+fn float_digits(number: f64) -> (String, i32) {
     let text = format!("{:e}", number.abs());
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let digits = mantissa.replace('.', "");

@@ -6,6 +6,7 @@
 //! `REQUIRE_CPYTHON=3.11,3.14` it fails if one of these is not there.
 
 mod code;
+mod damaged;
 mod frames;
 mod programs;
 mod runtime;
