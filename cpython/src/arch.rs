@@ -56,8 +56,10 @@ impl<'a> MachineCode<'a> {
                 return match instruction.memory_base() {
                     Register::None => Some(ThreadLocal::Offset(i64::from(displacement as i32))),
                     _ => match pointer {
-                        Some(Pointer::Loaded(slot)) => Some(ThreadLocal::OffsetAt(slot)),
-                        Some(Pointer::Constant(offset)) => Some(ThreadLocal::Offset(offset)),
+                        Some(MadePointer::LoadedInterpreter(slot)) => {
+                            Some(ThreadLocal::OffsetAt(slot))
+                        }
+                        Some(MadePointer::Constant(offset)) => Some(ThreadLocal::Offset(offset)),
                         // The base of the thread itself is loaded from `fs:0`, see below.
                         _ => None,
                     },
@@ -66,15 +68,15 @@ impl<'a> MachineCode<'a> {
             if instruction.is_ip_rel_memory_operand() {
                 let slot = instruction.ip_rel_memory_address();
                 pointer = match instruction.mnemonic() {
-                    Mnemonic::Lea => Some(Pointer::Address(slot)),
-                    Mnemonic::Mov if is_load => Some(Pointer::Loaded(slot)),
+                    Mnemonic::Lea => Some(MadePointer::Address(slot)),
+                    Mnemonic::Mov if is_load => Some(MadePointer::LoadedInterpreter(slot)),
                     _ => pointer,
                 };
             }
             if code == Code::Mov_rm64_imm32 && instruction.op0_kind() == OpKind::Register {
-                pointer = Some(Pointer::Constant(instruction.immediate32to64()));
+                pointer = Some(MadePointer::Constant(instruction.immediate32to64()));
             }
-            let Some(Pointer::Address(slot)) = pointer else {
+            let Some(MadePointer::Address(slot)) = pointer else {
                 continue;
             };
             match instruction.flow_control() {
@@ -91,11 +93,11 @@ impl<'a> MachineCode<'a> {
 }
 
 /// The pointer that the function has made.
-enum Pointer {
+enum MadePointer {
     /// The address of this slot of the global offset table.
     Address(u64),
     /// The value in this slot.
-    Loaded(u64),
+    LoadedInterpreter(u64),
     /// This number.
     Constant(i64),
 }

@@ -13,15 +13,15 @@ mod sites;
 pub use self::identity::{CodeIdentity, IdentityCheck};
 pub use self::lines::{LineEntry, line_at, line_table};
 pub use self::search::{CodeIndex, CodeObject, LineSites};
-pub use self::sites::{CodeSite, SiteKind, sites};
+pub use self::sites::{CodeSite, CodeSiteKind, sites};
 
-use crate::heap::{Heap, Missing, Read};
+use crate::heap::{Heap, PyMissing, Read};
 use crate::limits::CODE_BYTES;
 
 /// Address and length of a code object's instructions, in bytes.
 pub(crate) fn instruction_bytes(heap: &Heap<'_>, code: u64) -> Read<(u64, usize)> {
     let offsets = heap.offsets();
-    let damaged = Missing::Damaged {
+    let damaged = PyMissing::Damaged {
         what: "code",
         address: code,
     };

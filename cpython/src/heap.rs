@@ -8,7 +8,7 @@ mod dict;
 mod text;
 mod types;
 
-pub use self::dict::{DictEntries, NameEntry};
+pub use self::dict::{DictEntries, GlobalEntry};
 pub use self::text::{PyBytes, PyText};
 pub use self::types::{ClassAttribute, TypeInfo};
 
@@ -19,13 +19,13 @@ use num_bigint::{BigInt, BigUint, Sign};
 
 use crate::interpreter::Interpreter;
 use crate::limits::{BYTES_OF_A_READ, HEAP_READS, INT_DIGITS, NAME_BYTES};
-use crate::memory::{Memory, Numbers as _, Unreadable, words};
+use crate::memory::{Numbers as _, TargetMemory, Unreadable, words};
 use crate::native::{Native, Singleton};
 use crate::offsets::Offsets;
 
 /// The reason why a part of the target is missing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Missing {
+pub enum PyMissing {
     /// The memory cannot be read.
     #[error("the memory at {address:#x} cannot be read", address = .0.address)]
     Unreadable(#[from] Unreadable),
@@ -54,14 +54,14 @@ pub enum Missing {
 }
 
 /// The result of reading an object.
-pub type Read<T> = Result<T, Missing>;
+pub type Read<T> = Result<T, PyMissing>;
 
 /// The objects of one interpreter.
 ///
 /// A heap remembers types by their address. A type may be freed and another one made in its place:
 /// make a new heap for each pass.
 pub struct Heap<'a> {
-    memory: &'a dyn Memory,
+    memory: &'a dyn TargetMemory,
     python: &'a Interpreter,
     types: RefCell<foldhash::HashMap<u64, Rc<TypeInfo>>>,
     /// Reads that are left.
@@ -91,7 +91,7 @@ pub struct Elements {
 
 impl<'a> Heap<'a> {
     /// The objects of this interpreter, read from this memory.
-    pub fn new(memory: &'a dyn Memory, python: &'a Interpreter) -> Self {
+    pub fn new(memory: &'a dyn TargetMemory, python: &'a Interpreter) -> Self {
         Self {
             memory,
             python,
@@ -122,7 +122,7 @@ impl<'a> Heap<'a> {
         let left = self.budget.get();
         if left < cost {
             self.budget.set(0);
-            return Err(Missing::TooMuch);
+            return Err(PyMissing::TooMuch);
         }
         self.budget.set(left - cost);
         Ok(())
@@ -130,7 +130,7 @@ impl<'a> Heap<'a> {
 
     /// The memory that this heap reads.
     #[must_use]
-    pub fn memory(&self) -> &'a dyn Memory {
+    pub fn memory(&self) -> &'a dyn TargetMemory {
         self.memory
     }
 
@@ -152,7 +152,7 @@ impl<'a> Heap<'a> {
     /// The pointer in a field of an object. Null is an error.
     pub(crate) fn pointer(&self, object: u64, offset: u64) -> Read<u64> {
         match self.word(object.wrapping_add(offset))? {
-            0 => Err(Missing::Unbound),
+            0 => Err(PyMissing::Unbound),
             pointer => Ok(pointer),
         }
     }
@@ -169,7 +169,7 @@ impl<'a> Heap<'a> {
     ///
     /// # Errors
     ///
-    /// [`Missing`] if the memory cannot be read.
+    /// [`PyMissing`] if the memory cannot be read.
     pub fn type_address(&self, object: u64) -> Read<u64> {
         self.word(object.wrapping_add(OB_TYPE))
     }
@@ -192,7 +192,7 @@ impl<'a> Heap<'a> {
         if self.is(object, native) {
             return Ok(());
         }
-        Err(Missing::NotA {
+        Err(PyMissing::NotA {
             expected,
             address: object,
         })
@@ -201,7 +201,7 @@ impl<'a> Heap<'a> {
     /// `ob_size`, which is not negative for what has a length.
     pub(crate) fn size(&self, object: u64, what: &'static str) -> Read<u64> {
         let size = self.memory.signed(object.wrapping_add(OB_SIZE))?;
-        u64::try_from(size).map_err(|_| Missing::Damaged {
+        u64::try_from(size).map_err(|_| PyMissing::Damaged {
             what,
             address: object,
         })
@@ -251,7 +251,7 @@ impl<'a> Heap<'a> {
         let offsets = self.offsets();
         let of = self.word(set.wrapping_add(offsets.set_used))?;
         let mask = self.word(set.wrapping_add(offsets.set_mask))?;
-        let damaged = Missing::Damaged {
+        let damaged = PyMissing::Damaged {
             what: "set",
             address: set,
         };
@@ -337,7 +337,7 @@ impl<'a> Heap<'a> {
     ///
     /// # Errors
     ///
-    /// [`Missing`] if there is no `str` at the address.
+    /// [`PyMissing`] if there is no `str` at the address.
     pub fn name(&self, object: u64) -> Read<String> {
         self.expect(object, Native::Str, "str")?;
         Ok(self.text(object, NAME_BYTES)?.to_lossy())

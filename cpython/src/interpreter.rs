@@ -6,7 +6,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use crate::memory::{Memory, Numbers as _, Unreadable};
+use crate::memory::{Numbers as _, TargetMemory, Unreadable};
 use crate::native::{KnownObjects, Native};
 use crate::offsets::{Offsets, VersionTable, table};
 
@@ -15,14 +15,14 @@ pub(crate) const KNOWN_VERSIONS: &str = "CPython 3.8 to 3.15";
 
 /// A version of CPython 3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Version {
+pub struct PyVersion {
     /// 11 of 3.11.2.
     pub minor: u8,
     /// 2 of 3.11.2. `None` before 3.11, where the interpreter does not tell it.
     pub micro: Option<u8>,
 }
 
-impl fmt::Display for Version {
+impl fmt::Display for PyVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "3.{}", self.minor)?;
         match self.micro {
@@ -52,7 +52,7 @@ pub enum ThreadStatePlace {
 #[derive(Clone, Debug)]
 pub struct Interpreter {
     /// Its version.
-    pub version: Version,
+    pub version: PyVersion,
     /// The file that the process runs it from: an executable or `libpython`.
     pub path: PathBuf,
     /// The address of `_PyRuntime`.
@@ -70,18 +70,18 @@ pub struct Interpreter {
     pub known: KnownObjects,
     /// The heads of the garbage collector's lists.
     pub(crate) collector: Vec<u64>,
-    /// What is known of the version.
+    /// The facts of the version.
     pub(crate) table: &'static VersionTable,
 }
 
 impl Interpreter {
-    /// An interpreter of which the caller knows all addresses: for tests with made-up memory.
+    /// An interpreter whose addresses the caller knows: for tests with made-up memory.
     #[doc(hidden)]
     #[must_use]
     pub fn assume(minor: u8, runtime: u64, known: KnownObjects) -> Option<Self> {
         let table = table(minor)?;
         Some(Self {
-            version: Version { minor, micro: None },
+            version: PyVersion { minor, micro: None },
             path: PathBuf::new(),
             runtime,
             states: vec![runtime.wrapping_add(0x1000)],
@@ -99,7 +99,7 @@ impl Interpreter {
     /// # Errors
     ///
     /// [`Unreadable`] if the memory cannot be read.
-    pub fn jit_is_on(&self, memory: &dyn Memory) -> Result<bool, Unreadable> {
+    pub fn jit_is_on(&self, memory: &dyn TargetMemory) -> Result<bool, Unreadable> {
         for state in &self.states {
             if let Some(jit) = self.offsets.interpreter_jit
                 && memory.byte(state.wrapping_add(jit))? != 0
@@ -145,7 +145,7 @@ impl ThreadStatePlace {
     /// # Errors
     ///
     /// [`Unreadable`] if the memory cannot be read.
-    pub fn read(self, memory: &dyn Memory, thread_pointer: u64) -> Result<u64, Unreadable> {
+    pub fn read(self, memory: &dyn TargetMemory, thread_pointer: u64) -> Result<u64, Unreadable> {
         match self {
             Self::Global(address) => memory.word(address),
             Self::FromThreadPointer(offset) => {

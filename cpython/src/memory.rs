@@ -1,6 +1,6 @@
 //! Reading the memory of another process.
 //!
-//! All parts of this crate read through [`Memory`]. Nothing here knows about Python.
+//! All parts of this crate read through [`TargetMemory`]. Nothing here knows about Python.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -21,7 +21,7 @@ pub struct Unreadable {
 }
 
 /// The memory of one process.
-pub trait Memory {
+pub trait TargetMemory {
     /// Fills `into` with the bytes at `address`.
     ///
     /// # Errors
@@ -40,7 +40,7 @@ pub trait Memory {
     }
 }
 
-impl<M: Memory + ?Sized> Memory for &M {
+impl<M: TargetMemory + ?Sized> TargetMemory for &M {
     fn read(&self, address: u64, into: &mut [u8]) -> Result<(), Unreadable> {
         (**self).read(address, into)
     }
@@ -72,7 +72,7 @@ impl LiveMemory {
     }
 }
 
-impl Memory for LiveMemory {
+impl TargetMemory for LiveMemory {
     fn read(&self, address: u64, into: &mut [u8]) -> Result<(), Unreadable> {
         if self.read_prefix(address, into) == into.len() {
             return Ok(());
@@ -103,12 +103,12 @@ impl Memory for LiveMemory {
 ///
 /// For passes over many small objects, such as the search for code objects. The blocks are a
 /// picture of the moment at which each was read: make a new cache for each pass.
-pub struct BlockCache<M> {
+pub struct CachedMemory<M> {
     memory: M,
     blocks: RefCell<foldhash::HashMap<u64, Rc<[u8]>>>,
 }
 
-impl<M: Memory> BlockCache<M> {
+impl<M: TargetMemory> CachedMemory<M> {
     /// An empty cache of this memory.
     pub fn new(memory: M) -> Self {
         Self {
@@ -135,7 +135,7 @@ impl<M: Memory> BlockCache<M> {
     }
 }
 
-impl<M: Memory> Memory for BlockCache<M> {
+impl<M: TargetMemory> TargetMemory for CachedMemory<M> {
     fn read(&self, address: u64, into: &mut [u8]) -> Result<(), Unreadable> {
         let size = BLOCK_BYTES as u64;
         let start = address - address % size;
@@ -178,7 +178,7 @@ pub(crate) trait Numbers {
     }
 }
 
-impl<M: Memory + ?Sized> Numbers for M {
+impl<M: TargetMemory + ?Sized> Numbers for M {
     fn array<const N: usize>(&self, address: u64) -> Result<[u8; N], Unreadable> {
         let mut bytes = [0; N];
         self.read(address, &mut bytes)?;
@@ -204,7 +204,7 @@ mod tests {
         reads: Cell<usize>,
     }
 
-    impl Memory for Counted {
+    impl TargetMemory for Counted {
         fn read(&self, address: u64, into: &mut [u8]) -> Result<(), Unreadable> {
             if self.read_prefix(address, into) == into.len() {
                 return Ok(());
@@ -234,7 +234,7 @@ mod tests {
             bytes,
             reads: Cell::new(0),
         };
-        let cache = BlockCache::new(&memory);
+        let cache = CachedMemory::new(&memory);
         for at in 0..1000u64 {
             assert_eq!(cache.byte(0x10000 + at), Ok(at as u8));
         }

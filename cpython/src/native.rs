@@ -127,7 +127,7 @@ natives! {
     }
 }
 
-/// Objects of which there is one.
+/// An object that exists once, such as `None`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Singleton {
     /// `None`.
@@ -142,7 +142,7 @@ pub enum Singleton {
     False,
 }
 
-/// Symbols of the objects of which there is one.
+/// Symbols of the objects that exist once.
 pub(crate) const SINGLETONS: &[(&str, Singleton)] = &[
     ("_Py_NoneStruct", Singleton::None),
     ("_Py_EllipsisObject", Singleton::Ellipsis),

@@ -29,7 +29,7 @@ macro_rules! offsets {
 
         /// Names of all fields, and if a version may lack them. For the generator.
         pub const FIELDS: &[(&str, bool)] = &[
-            $((stringify!($field), <$ty as Field>::OPTIONAL),)*
+            $((stringify!($field), <$ty as OffsetField>::OPTIONAL),)*
         ];
 
         impl Offsets {
@@ -37,7 +37,7 @@ macro_rules! offsets {
             #[must_use]
             pub fn get(&self, name: &str) -> Option<u64> {
                 match name {
-                    $(stringify!($field) => Field::get(&self.$field),)*
+                    $(stringify!($field) => OffsetField::get(&self.$field),)*
                     _ => None,
                 }
             }
@@ -45,7 +45,7 @@ macro_rules! offsets {
             /// Changes the field with this name.
             pub(crate) fn set(&mut self, name: &str, value: u64) {
                 match name {
-                    $(stringify!($field) => Field::set(&mut self.$field, value),)*
+                    $(stringify!($field) => OffsetField::set(&mut self.$field, value),)*
                     _ => {}
                 }
             }
@@ -54,13 +54,13 @@ macro_rules! offsets {
 }
 
 /// A field of [`Offsets`].
-trait Field {
+trait OffsetField {
     const OPTIONAL: bool;
     fn get(&self) -> Option<u64>;
     fn set(&mut self, value: u64);
 }
 
-impl Field for u64 {
+impl OffsetField for u64 {
     const OPTIONAL: bool = false;
     fn get(&self) -> Option<u64> {
         Some(*self)
@@ -70,7 +70,7 @@ impl Field for u64 {
     }
 }
 
-impl Field for Option<u64> {
+impl OffsetField for Option<u64> {
     const OPTIONAL: bool = true;
     fn get(&self) -> Option<u64> {
         *self

@@ -12,4 +12,4 @@ mod refusal;
 mod thread_state;
 
 pub use self::refusal::Refusal;
-pub use crate::interpreter::{Interpreter, ThreadStatePlace, Version};
+pub use crate::interpreter::{Interpreter, PyVersion, ThreadStatePlace};

@@ -1,13 +1,13 @@
 //! Names: where the variables of a code object are, and their values in a frame.
 
-use crate::heap::{Heap, Missing, NameEntry, Read};
+use crate::heap::{GlobalEntry, Heap, PyMissing, Read};
 use crate::limits::LOCALS;
 use crate::native::Native;
 use crate::threads::FrameAddress;
 
 /// The kind of a variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum VariableKind {
+pub enum PyVariableKind {
     /// Its value is in the frame.
     Local,
     /// An inner function uses it: the frame has a cell with the value.
@@ -18,22 +18,22 @@ pub enum VariableKind {
 
 /// A variable of a code object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Variable {
+pub struct PyVariable {
     /// Its name.
     pub name: String,
     /// Its index in `localsplus` of the frame.
     pub index: usize,
     /// Its kind.
-    pub kind: VariableKind,
+    pub kind: PyVariableKind,
     /// Set for arguments.
     pub is_argument: bool,
 }
 
 /// The names of a code object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CodeScope {
+pub struct CodeNames {
     /// Its variables. Those that Python code cannot name, such as `.0`, are left out.
-    pub variables: Vec<Variable>,
+    pub variables: Vec<PyVariable>,
     /// The names are looked up in a dict first: the code of a module or a class.
     pub has_namespace: bool,
 }
@@ -48,12 +48,12 @@ const FAST_FREE: u8 = 0x80;
 /// `CO_FAST_HIDDEN`: a variable of a comprehension in a class or module.
 const FAST_HIDDEN: u8 = 0x10;
 
-impl CodeScope {
+impl CodeNames {
     /// The names of the code object at an address.
     ///
     /// # Errors
     ///
-    /// [`Missing`] if the code object cannot be read or is damaged.
+    /// [`PyMissing`] if the code object cannot be read or is damaged.
     pub fn of(heap: &Heap<'_>, code: u64) -> Read<Self> {
         let offsets = heap.offsets();
         let flags = heap.number(code, offsets.code_flags)?;
@@ -68,10 +68,10 @@ impl CodeScope {
             items.into_iter().map(|name| heap.name(name)).collect()
         };
         let mut variables = Vec::new();
-        let mut add = |name: String, index: usize, kind: VariableKind| {
+        let mut add = |name: String, index: usize, kind: PyVariableKind| {
             // A cell of an argument has the value, and the argument's own place is empty.
-            variables.retain(|known: &Variable| known.name != name);
-            variables.push(Variable {
+            variables.retain(|known: &PyVariable| known.name != name);
+            variables.push(PyVariable {
                 name,
                 index,
                 kind,
@@ -86,18 +86,18 @@ impl CodeScope {
                     continue;
                 }
                 let kind = match kind {
-                    kind if kind & FAST_FREE != 0 => VariableKind::Free,
-                    kind if kind & FAST_CELL != 0 => VariableKind::Cell,
-                    _ => VariableKind::Local,
+                    kind if kind & FAST_FREE != 0 => PyVariableKind::Free,
+                    kind if kind & FAST_CELL != 0 => PyVariableKind::Cell,
+                    _ => PyVariableKind::Local,
                 };
                 add(name, index, kind);
             }
         } else {
             let mut index = 0;
             for (offset, kind) in [
-                (offsets.code_varnames, VariableKind::Local),
-                (offsets.code_cellvars, VariableKind::Cell),
-                (offsets.code_freevars, VariableKind::Free),
+                (offsets.code_varnames, PyVariableKind::Local),
+                (offsets.code_cellvars, PyVariableKind::Cell),
+                (offsets.code_freevars, PyVariableKind::Free),
             ] {
                 for name in names(offset.unwrap_or_default())? {
                     add(name, index, kind);
@@ -114,7 +114,7 @@ impl CodeScope {
 
     /// The variable with this name.
     #[must_use]
-    pub fn variable(&self, name: &str) -> Option<&Variable> {
+    pub fn variable(&self, name: &str) -> Option<&PyVariable> {
         self.variables.iter().find(|variable| variable.name == name)
     }
 }
@@ -124,7 +124,7 @@ impl CodeScope {
 /// The thread must not run meanwhile: see the crate's documentation.
 pub struct FrameScope<'a, 'm> {
     pub(crate) heap: &'a Heap<'m>,
-    names: CodeScope,
+    names: CodeNames,
     frame: u64,
 }
 
@@ -133,19 +133,19 @@ impl<'a, 'm> FrameScope<'a, 'm> {
     ///
     /// # Errors
     ///
-    /// [`Missing`] if the frame or its code object cannot be read or is damaged.
+    /// [`PyMissing`] if the frame or its code object cannot be read or is damaged.
     pub fn new(heap: &'a Heap<'m>, frame: FrameAddress) -> Read<Self> {
         heap.expect(frame.code, Native::Code, "code")?;
         Ok(Self {
             heap,
-            names: CodeScope::of(heap, frame.code)?,
+            names: CodeNames::of(heap, frame.code)?,
             frame: frame.frame,
         })
     }
 
     /// The names of the frame's code.
     #[must_use]
-    pub fn names(&self) -> &CodeScope {
+    pub fn names(&self) -> &CodeNames {
         &self.names
     }
 
@@ -153,18 +153,18 @@ impl<'a, 'm> FrameScope<'a, 'm> {
     ///
     /// # Errors
     ///
-    /// [`Missing::Unbound`] if it has no value yet, or [`Missing`] if it cannot be read.
-    pub fn variable(&self, variable: &Variable) -> Read<u64> {
+    /// [`PyMissing::Unbound`] if it has no value yet, or [`PyMissing`] if it cannot be read.
+    pub fn variable(&self, variable: &PyVariable) -> Read<u64> {
         let heap = self.heap;
         let index = (variable.index as u64).saturating_mul(8);
         let place = heap.offsets().frame_localsplus.wrapping_add(index);
         let object = heap.word(self.frame.wrapping_add(place))?;
         let object = heap.python().untagged(object);
         if object == 0 {
-            return Err(Missing::Unbound);
+            return Err(PyMissing::Unbound);
         }
         // Before the function's first line, the place of a cell still has the value itself.
-        if variable.kind != VariableKind::Local && heap.is(object, Native::Cell) {
+        if variable.kind != PyVariableKind::Local && heap.is(object, Native::Cell) {
             return heap.pointer(object, heap.offsets().cell_ref);
         }
         Ok(object)
@@ -201,8 +201,8 @@ impl Heap<'_> {
     ///
     /// # Errors
     ///
-    /// [`Missing`] if the dict cannot be read or is damaged.
-    pub fn name_entry(&self, dict: u64, name: &str) -> Read<Option<NameEntry>> {
+    /// [`PyMissing`] if the dict cannot be read or is damaged.
+    pub fn name_entry(&self, dict: u64, name: &str) -> Read<Option<GlobalEntry>> {
         self.expect(dict, Native::Dict, "dict")?;
         self.entry_place(dict, name)
     }
@@ -211,7 +211,7 @@ impl Heap<'_> {
     ///
     /// # Errors
     ///
-    /// [`Missing`] if the memory cannot be read or is damaged.
+    /// [`PyMissing`] if the memory cannot be read or is damaged.
     pub fn builtins(&self, globals: u64) -> Read<Option<u64>> {
         let Some(builtins) = self.lookup(globals, "__builtins__")? else {
             return Ok(None);

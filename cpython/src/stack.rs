@@ -3,7 +3,7 @@
 //! A stack is only whole while its thread does not run: see the crate's documentation.
 
 use crate::code::{instruction_bytes, line_at, line_table};
-use crate::heap::{Heap, Missing, Read};
+use crate::heap::{Heap, PyMissing, Read};
 use crate::limits::{NAMED_THREADS, VARIABLES};
 use crate::memory::Numbers as _;
 use crate::native::Native;
@@ -54,7 +54,7 @@ fn last_instruction(heap: &Heap<'_>, address: FrameAddress) -> Read<Option<usize
         let number = heap
             .memory()
             .half(place)
-            .map_err(Missing::from)?
+            .map_err(PyMissing::from)?
             .cast_signed();
         let scale = if minor == 10 { 2 } else { 1 };
         return Ok(usize::try_from(number).ok().map(|number| number * scale));
@@ -69,7 +69,7 @@ fn last_instruction(heap: &Heap<'_>, address: FrameAddress) -> Read<Option<usize
 ///
 /// # Errors
 ///
-/// [`Missing`] if the frame cannot be read. A single variable that cannot is unavailable.
+/// [`PyMissing`] if the frame cannot be read. A single variable that cannot is unavailable.
 pub fn locals(
     heap: &Heap<'_>,
     frame: FrameAddress,
@@ -80,7 +80,7 @@ pub fn locals(
     for variable in scope.names().variables.iter().take(VARIABLES) {
         let value = match scope.variable(variable) {
             Ok(object) => decode(heap, object, limits),
-            Err(Missing::Unbound) => continue,
+            Err(PyMissing::Unbound) => continue,
             Err(missing) => PyValue::Unavailable(missing),
         };
         found.push((variable.name.clone(), value));
@@ -93,7 +93,7 @@ pub fn locals(
 ///
 /// # Errors
 ///
-/// [`Missing`] if the memory cannot be read or is damaged. A program that has not imported
+/// [`PyMissing`] if the memory cannot be read or is damaged. A program that has not imported
 /// `threading` has no names.
 pub fn thread_names(heap: &Heap<'_>) -> Read<foldhash::HashMap<u64, String>> {
     let mut names = foldhash::HashMap::default();

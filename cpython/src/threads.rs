@@ -2,7 +2,7 @@
 
 use crate::interpreter::Interpreter;
 use crate::limits::{FRAMES, THREADS};
-use crate::memory::{Memory, Numbers as _, Unreadable};
+use crate::memory::{Numbers as _, TargetMemory, Unreadable};
 
 /// A thread state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct ThreadState {
 
 /// All thread states, newest first. What cannot be read ends the list.
 #[must_use]
-pub fn threads(memory: &dyn Memory, python: &Interpreter) -> Vec<ThreadState> {
+pub fn threads(memory: &dyn TargetMemory, python: &Interpreter) -> Vec<ThreadState> {
     let mut all: Vec<ThreadState> = Vec::new();
     let mut seen = foldhash::HashSet::default();
     for interpreter in &python.states {
@@ -39,7 +39,7 @@ pub fn threads(memory: &dyn Memory, python: &Interpreter) -> Vec<ThreadState> {
 }
 
 fn thread(
-    memory: &dyn Memory,
+    memory: &dyn TargetMemory,
     python: &Interpreter,
     interpreter: u64,
     state: u64,
@@ -70,7 +70,7 @@ pub struct FrameAddress {
 
 /// The frames of a thread state, innermost first, [`FRAMES`] at most.
 #[must_use]
-pub fn frames(memory: &dyn Memory, python: &Interpreter, state: u64) -> Vec<FrameAddress> {
+pub fn frames(memory: &dyn TargetMemory, python: &Interpreter, state: u64) -> Vec<FrameAddress> {
     let offsets = &python.offsets;
     let mut all: Vec<FrameAddress> = Vec::new();
     let mut next = innermost(memory, python, state).unwrap_or(0);
@@ -99,7 +99,11 @@ pub fn frames(memory: &dyn Memory, python: &Interpreter, state: u64) -> Vec<Fram
 }
 
 /// The frame that a thread state runs. Zero if it runs none.
-fn innermost(memory: &dyn Memory, python: &Interpreter, state: u64) -> Result<u64, Unreadable> {
+fn innermost(
+    memory: &dyn TargetMemory,
+    python: &Interpreter,
+    state: u64,
+) -> Result<u64, Unreadable> {
     let first = memory.word(state.wrapping_add(python.offsets.thread_frame))?;
     match python.offsets.cframe_frame {
         Some(_) if first == 0 => Ok(0),

@@ -15,12 +15,12 @@ mod stdlib;
 
 pub use self::decode::{ValueLimits, decode};
 pub(crate) use self::numbers::float_repr;
-pub use self::print::Style;
+pub use self::print::ReprStyle;
 pub(crate) use self::stdlib::{date_part, deque_items};
 
 use num_bigint::BigInt;
 
-use crate::heap::{Missing, PyBytes, PyText};
+use crate::heap::{PyBytes, PyMissing, PyText};
 
 /// A value of Python.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,7 +81,7 @@ pub enum PyValue {
     /// A value that the limits leave out.
     Omitted,
     /// A value that is not available, with the reason.
-    Unavailable(Missing),
+    Unavailable(PyMissing),
 }
 
 /// Elements in order.

@@ -1,7 +1,7 @@
 //! Telling a code object from another one that was made at the same address.
 
 use crate::heap::{Heap, Read};
-use crate::memory::{Memory, Numbers as _};
+use crate::memory::{Numbers as _, TargetMemory};
 
 /// A field of a code object that must have this value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,7 +72,7 @@ impl CodeIdentity {
 
     /// Returns true if the code object at this address still is the same one.
     #[must_use]
-    pub fn holds(&self, memory: &dyn Memory, code: u64) -> bool {
+    pub fn holds(&self, memory: &dyn TargetMemory, code: u64) -> bool {
         self.checks.iter().all(|check| {
             let address = code.wrapping_add(check.offset);
             let value = match check.size {

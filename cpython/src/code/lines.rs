@@ -1,7 +1,7 @@
 //! Line tables, in the three forms that they have had.
 
 use super::instruction_bytes;
-use crate::heap::{Heap, Missing, Read};
+use crate::heap::{Heap, PyMissing, Read};
 use crate::limits::TABLE_BYTES;
 
 /// Instructions of one line.
@@ -19,13 +19,13 @@ pub struct LineEntry {
 ///
 /// # Errors
 ///
-/// [`Missing`] if the code object cannot be read or is damaged.
+/// [`PyMissing`] if the code object cannot be read or is damaged.
 pub fn line_table(heap: &Heap<'_>, code: u64) -> Read<Vec<LineEntry>> {
     let offsets = heap.offsets();
     let table = heap.pointer(code, offsets.code_line_table)?;
     let table = heap.bytes(table, TABLE_BYTES)?;
     if table.is_cut() {
-        return Err(Missing::Damaged {
+        return Err(PyMissing::Damaged {
             what: "line table",
             address: code,
         });
@@ -146,7 +146,7 @@ fn locations(table: &[u8], first: u32) -> Vec<LineEntry> {
             }
             // No location at all.
             15 => {}
-            // The same line, with columns in one byte.
+            // No new line, and columns in one byte.
             _ => {
                 bytes.next();
             }
@@ -250,7 +250,7 @@ mod tests {
     fn a_table_that_is_cut_or_garbage_ends() {
         for minor in [8, 10, 12] {
             for length in 0..64 {
-                let table: Vec<u8> = (0..length).map(|at| (at * 37 ^ 0x5a) as u8).collect();
+                let table: Vec<u8> = (0..length).map(|at| ((at * 37) ^ 0x5a) as u8).collect();
                 assert!(decode(minor, &table, u32::MAX, 100).len() <= 65);
             }
         }

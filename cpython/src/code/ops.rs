@@ -24,7 +24,7 @@ pub(super) enum OpClass {
     Throw,
     /// Up to 3.10: names the handler of the exceptions that follow.
     Setup,
-    /// Up to 3.10: the end of what a handler covers.
+    /// Up to 3.10: the end of the instructions that a handler covers.
     PopBlock,
     /// Returns and raises: nowhere.
     End,
@@ -34,7 +34,7 @@ pub(super) enum OpClass {
 
 /// An instruction with its prefixes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Instruction {
+pub(super) struct PyInstruction {
     /// Offset of the first code unit, which may be a prefix.
     pub(super) start: usize,
     /// Offset behind the instruction and its cache entries.
@@ -51,7 +51,7 @@ const INSTRUMENTED_LINE: u8 = b'L';
 const INSTRUMENTED_INSTRUCTION: u8 = b'I';
 
 /// The instructions of a code object.
-pub(super) fn decode(heap: &Heap<'_>, code: u64) -> Read<Vec<Instruction>> {
+pub(super) fn decode(heap: &Heap<'_>, code: u64) -> Read<Vec<PyInstruction>> {
     let (start, length) = instruction_bytes(heap, code)?;
     let bytes = heap.read(start, length)?;
     let table = heap.python().table;
@@ -73,7 +73,7 @@ pub(super) fn decode(heap: &Heap<'_>, code: u64) -> Read<Vec<Instruction>> {
         if class == OpClass::ExtendedArg {
             first = Some(start);
         } else {
-            all.push(Instruction {
+            all.push(PyInstruction {
                 start,
                 end,
                 class,
@@ -115,7 +115,7 @@ fn target(minor: u8, letter: u8, argument: u64, end: usize) -> Option<usize> {
     }
 }
 
-/// What tracing has put aside: the opcodes that it has replaced.
+/// The opcodes that tracing has replaced.
 #[derive(Default)]
 struct Monitoring {
     /// The line's original opcodes: address of the first one, and the distance to the next.
@@ -184,7 +184,7 @@ pub(super) struct Handler {
 pub(super) fn handlers(
     heap: &Heap<'_>,
     code: u64,
-    instructions: &[Instruction],
+    instructions: &[PyInstruction],
 ) -> Read<Vec<Handler>> {
     let Some(offset) = heap.offsets().code_exception_table else {
         return Ok(set_up_handlers(instructions));
@@ -195,7 +195,7 @@ pub(super) fn handlers(
 }
 
 /// The handlers that instructions set up. Blocks are nested as the instructions are written.
-fn set_up_handlers(instructions: &[Instruction]) -> Vec<Handler> {
+fn set_up_handlers(instructions: &[PyInstruction]) -> Vec<Handler> {
     let mut open = Vec::new();
     let mut handlers = Vec::new();
     for instruction in instructions {

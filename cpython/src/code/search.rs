@@ -4,11 +4,11 @@ use std::rc::Rc;
 
 use super::identity::CodeIdentity;
 use super::lines::line_table;
-use super::sites::{CodeSite, SiteKind, sites};
+use super::sites::{CodeSite, CodeSiteKind, sites};
 use crate::heap::{Heap, Read, TypeInfo};
 use crate::interpreter::Interpreter;
 use crate::limits::{CODE_OBJECTS, CONSTANTS, DICT_SEARCH, GC_OBJECTS, MODULE_OBJECTS};
-use crate::memory::{BlockCache, Memory, Numbers as _};
+use crate::memory::{CachedMemory, Numbers as _, TargetMemory};
 use crate::native::Native;
 use crate::threads::{frames, threads};
 
@@ -48,7 +48,7 @@ const COLLECTOR_HEADER: u64 = 16;
 /// Bits of a link of the collector's lists that are flags.
 const LINK_FLAGS: u64 = 3;
 
-struct Search<'a, 'm> {
+struct CodeSearch<'a, 'm> {
     heap: &'a Heap<'m>,
     function_type: u64,
     code_type: u64,
@@ -65,10 +65,10 @@ impl CodeIndex {
     /// The process runs on meanwhile: code objects that are made or freed during the search may or
     /// may not be found, and a code object that was found may be gone. Its identity tells.
     #[must_use]
-    pub fn search(memory: &dyn Memory, python: &Interpreter) -> Self {
-        let cache = BlockCache::new(memory);
+    pub fn search(memory: &dyn TargetMemory, python: &Interpreter) -> Self {
+        let cache = CachedMemory::new(memory);
         let heap = Heap::new(&cache, python);
-        let mut search = Search {
+        let mut search = CodeSearch {
             heap: &heap,
             function_type: python.type_of(Native::Function).unwrap_or(0),
             code_type: python.type_of(Native::Code).unwrap_or(0),
@@ -162,7 +162,7 @@ impl LineSites {
     ///
     /// The line of a `def` has both: the statement runs in the enclosing code, often only once.
     #[must_use]
-    pub fn of_kind(&self, kind: SiteKind) -> Vec<&CodeSite> {
+    pub fn of_kind(&self, kind: CodeSiteKind) -> Vec<&CodeSite> {
         self.sites.iter().filter(|site| site.kind == kind).collect()
     }
 }
@@ -175,7 +175,7 @@ fn is_path_of(file: &str, path: &str) -> bool {
     }) && !path.is_empty()
 }
 
-impl Search<'_, '_> {
+impl CodeSearch<'_, '_> {
     /// Adds a code object and those in its constants, which have the same global variables.
     fn add(&mut self, code: u64, globals: u64) {
         let mut work = vec![code];
@@ -230,13 +230,13 @@ impl Search<'_, '_> {
     }
 
     /// Adds the functions of a list of the collector.
-    fn list(&mut self, memory: &dyn Memory, head: u64) {
+    fn list(&mut self, memory: &dyn TargetMemory, head: u64) {
         for attempt in 0..TRIES {
             let reached_end = if attempt == 0 {
                 self.walk(self.heap.memory(), head)
             } else {
                 // The blocks of the first attempt are from different moments.
-                self.walk(&BlockCache::new(memory), head)
+                self.walk(&CachedMemory::new(memory), head)
             };
             if reached_end {
                 return;
@@ -246,7 +246,7 @@ impl Search<'_, '_> {
     }
 
     /// Walks along a list. Returns true if its end was reached.
-    fn walk(&mut self, memory: &dyn Memory, head: u64) -> bool {
+    fn walk(&mut self, memory: &dyn TargetMemory, head: u64) -> bool {
         let next = |node: u64| Some(memory.word(node).ok()? & !LINK_FLAGS);
         let Some(mut node) = next(head) else {
             return false;

@@ -2,7 +2,7 @@
 //!
 //! A watchpoint on the argument byte of a code unit fires once each time that the unit runs: to
 //! dispatch the instruction, the interpreter reads this byte, and nothing else of it changes or
-//! reads it. So a line has sites: units of which each pass over the line runs exactly one.
+//! reads it. So a line has sites: each pass over the line runs exactly one of them.
 //!
 //! The units are those that can be entered from another line, from an exception, or by a jump
 //! backwards. That is when `sys.settrace` reports the line as well. If a site is followed by
@@ -16,7 +16,7 @@ use std::ops::Range;
 use super::identity::CodeIdentity;
 use super::instruction_bytes;
 use super::lines::{LineEntry, line_table};
-use super::ops::{Handler, Instruction, OpClass, decode, handlers};
+use super::ops::{Handler, OpClass, PyInstruction, decode, handlers};
 use crate::heap::{Heap, Read};
 use crate::limits::FLOW_STEPS;
 
@@ -34,7 +34,7 @@ pub struct CodeSite {
     /// Address of the code unit.
     pub unit: u64,
     /// The kind of pass that begins here.
-    pub kind: SiteKind,
+    pub kind: CodeSiteKind,
 }
 
 impl CodeSite {
@@ -47,7 +47,7 @@ impl CodeSite {
 
 /// A kind of site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum SiteKind {
+pub enum CodeSiteKind {
     /// The line is reached.
     Line,
     /// The function begins: the line is that of its `def`, which has no other instructions.
@@ -56,9 +56,9 @@ pub enum SiteKind {
 }
 
 /// The instructions of a code object with their lines.
-struct Flow {
+struct CodeFlow {
     minor: u8,
-    instructions: Vec<(Instruction, Option<u32>)>,
+    instructions: Vec<(PyInstruction, Option<u32>)>,
     /// Steps that are left.
     steps: Cell<usize>,
     /// The ways into each instruction.
@@ -82,7 +82,7 @@ enum Origin {
 ///
 /// # Errors
 ///
-/// [`crate::heap::Missing`] if the code object cannot be read or is damaged.
+/// [`crate::heap::PyMissing`] if the code object cannot be read or is damaged.
 pub fn sites(heap: &Heap<'_>, code: u64) -> Read<BTreeMap<u32, Vec<CodeSite>>> {
     let (start, _) = instruction_bytes(heap, code)?;
     let identity = CodeIdentity::of(heap, code)?;
@@ -90,7 +90,7 @@ pub fn sites(heap: &Heap<'_>, code: u64) -> Read<BTreeMap<u32, Vec<CodeSite>>> {
     let minor = heap.python().version.minor;
     let instructions = decode(heap, code)?;
     let handlers = handlers(heap, code, &instructions)?;
-    let flow = Flow::new(minor, instructions, &table, &handlers);
+    let flow = CodeFlow::new(minor, instructions, &table, &handlers);
     let mut found: BTreeMap<u32, Vec<CodeSite>> = BTreeMap::new();
     for (line, offset, kind) in flow.starts() {
         found.entry(line).or_default().push(CodeSite {
@@ -105,10 +105,10 @@ pub fn sites(heap: &Heap<'_>, code: u64) -> Read<BTreeMap<u32, Vec<CodeSite>>> {
     Ok(found)
 }
 
-impl Flow {
-    fn new(minor: u8, all: Vec<Instruction>, table: &[LineEntry], handlers: &[Handler]) -> Self {
+impl CodeFlow {
+    fn new(minor: u8, all: Vec<PyInstruction>, table: &[LineEntry], handlers: &[Handler]) -> Self {
         let mut entries = table.iter().peekable();
-        let instructions: Vec<(Instruction, Option<u32>)> = all
+        let instructions: Vec<(PyInstruction, Option<u32>)> = all
             .into_iter()
             .map(|instruction| {
                 while entries
@@ -213,7 +213,7 @@ impl Flow {
     }
 
     /// Line, offset and kind of all sites.
-    fn starts(&self) -> Vec<(u32, usize, SiteKind)> {
+    fn starts(&self) -> Vec<(u32, usize, CodeSiteKind)> {
         let mut starts = Vec::new();
         let mut index = 0;
         while index < self.instructions.len() {
@@ -236,7 +236,7 @@ impl Flow {
         &self,
         range: &Range<usize>,
         line: u32,
-        starts: &mut Vec<(u32, usize, SiteKind)>,
+        starts: &mut Vec<(u32, usize, CodeSiteKind)>,
     ) {
         let first = range.start;
         let mut entered: Option<usize> = None;
@@ -247,13 +247,13 @@ impl Flow {
         let is_entry =
             first == self.first_with_line() && resume.is_some_and(|at| at + 1 == run.len());
         if is_entry && let Some((resume, _)) = resume.and_then(|at| run.get(at)) {
-            starts.push((line, resume.start, SiteKind::Entry));
+            starts.push((line, resume.start, CodeSiteKind::Entry));
             return;
         }
         for (at, (instruction, _)) in run.iter().enumerate() {
             let may_begin = self.minor >= 10 || at == 0 || self.may_begin_within(first + at);
             if may_begin && self.is_entered(first + at, line) {
-                // What comes before in straight line passes here as well.
+                // Earlier entries of the same straight line pass here as well.
                 entered = Some(instruction.start);
             }
             let is_straight = matches!(
@@ -268,7 +268,7 @@ impl Flow {
             if (!is_straight || is_last)
                 && let Some(start) = entered.take()
             {
-                starts.push((line, start, SiteKind::Line));
+                starts.push((line, start, CodeSiteKind::Line));
             }
         }
     }

@@ -4,8 +4,8 @@ use num_bigint::{BigInt, BigUint, Sign};
 use num_traits::{Signed as _, ToPrimitive as _, Zero as _};
 
 use super::error::{EvalError, Evaluated};
-use super::operand::{Number, Operand};
-use super::syntax::{ArithmeticOp, UnaryOp};
+use super::operand::{PyNumber, PyOperand};
+use super::syntax::{ArithmeticOp, PyUnaryOp};
 use crate::heap::{Heap, PyText};
 use crate::limits::{COMPARED_TEXT, NUMBER_BITS};
 use crate::value::PyValue;
@@ -14,12 +14,12 @@ use crate::value::PyValue;
 pub(super) fn binary(
     heap: &Heap<'_>,
     op: ArithmeticOp,
-    left: &Operand,
-    right: &Operand,
-) -> Evaluated<Operand> {
+    left: &PyOperand,
+    right: &PyOperand,
+) -> Evaluated<PyOperand> {
     let numbers = (left.number(heap)?, right.number(heap)?);
     let result = match numbers {
-        (Some(Number::Int(a)), Some(Number::Int(b))) => {
+        (Some(PyNumber::Int(a)), Some(PyNumber::Int(b))) => {
             // Bits of two bools are a bool.
             let value = integers(op, &a, &b)?;
             let are_bools = [left, right]
@@ -27,13 +27,13 @@ pub(super) fn binary(
                 .all(|operand| operand.class(heap) == "bool");
             let is_bitwise = matches!(op, ArithmeticOp::And | ArithmeticOp::Or | ArithmeticOp::Xor);
             match value {
-                Number::Int(value) if are_bools && is_bitwise => {
-                    return Ok(Operand::bool(!value.is_zero()));
+                PyNumber::Int(value) if are_bools && is_bitwise => {
+                    return Ok(PyOperand::bool(!value.is_zero()));
                 }
                 value => value,
             }
         }
-        (Some(a), Some(b)) => Number::Float(floats(op, a.to_float()?, b.to_float()?)?),
+        (Some(a), Some(b)) => PyNumber::Float(floats(op, a.to_float()?, b.to_float()?)?),
         (left_number, right_number) => {
             return texts(
                 heap,
@@ -43,17 +43,22 @@ pub(super) fn binary(
             );
         }
     };
-    Ok(Operand::Computed(match result {
-        Number::Int(value) => PyValue::Int(bounded(value)?),
-        Number::Float(value) => PyValue::Float(value),
+    Ok(PyOperand::Computed(match result {
+        PyNumber::Int(value) => PyValue::Int(bounded(value)?),
+        PyNumber::Float(value) => PyValue::Float(value),
     }))
 }
 
 /// An operand, and its number if it is one.
-type Side<'a> = (&'a Operand, Option<&'a Number>);
+type Side<'a> = (&'a PyOperand, Option<&'a PyNumber>);
 
 /// `text + text`, `text * int` and `int * text`.
-fn texts(heap: &Heap<'_>, op: ArithmeticOp, left: Side<'_>, right: Side<'_>) -> Evaluated<Operand> {
+fn texts(
+    heap: &Heap<'_>,
+    op: ArithmeticOp,
+    left: Side<'_>,
+    right: Side<'_>,
+) -> Evaluated<PyOperand> {
     let unsupported = || {
         EvalError::Type(format!(
             "unsupported types for {}: {} and {}",
@@ -71,7 +76,7 @@ fn texts(heap: &Heap<'_>, op: ArithmeticOp, left: Side<'_>, right: Side<'_>) -> 
     if joined.len() > COMPARED_TEXT {
         return Err(EvalError::TooLarge("a text"));
     }
-    Ok(Operand::Computed(PyValue::Str(PyText {
+    Ok(PyOperand::Computed(PyValue::Str(PyText {
         of: joined.len() as u64,
         chars: joined,
     })))
@@ -79,10 +84,10 @@ fn texts(heap: &Heap<'_>, op: ArithmeticOp, left: Side<'_>, right: Side<'_>) -> 
 
 fn repeated(
     text: &PyText,
-    times: Option<&Number>,
+    times: Option<&PyNumber>,
     unsupported: impl Fn() -> EvalError,
 ) -> Evaluated<Vec<u32>> {
-    let Some(Number::Int(times)) = times else {
+    let Some(PyNumber::Int(times)) = times else {
         return Err(unsupported());
     };
     let too_large = EvalError::TooLarge("a text");
@@ -104,15 +109,15 @@ fn bounded(value: BigInt) -> Evaluated<BigInt> {
     Ok(value)
 }
 
-fn integers(op: ArithmeticOp, a: &BigInt, b: &BigInt) -> Evaluated<Number> {
-    Ok(Number::Int(match op {
+fn integers(op: ArithmeticOp, a: &BigInt, b: &BigInt) -> Evaluated<PyNumber> {
+    Ok(PyNumber::Int(match op {
         ArithmeticOp::Add => a + b,
         ArithmeticOp::Subtract => a - b,
         ArithmeticOp::Multiply if a.bits() + b.bits() > NUMBER_BITS => {
             return Err(EvalError::TooLarge("a number"));
         }
         ArithmeticOp::Multiply => a * b,
-        ArithmeticOp::Divide => return divided(a, b).map(Number::Float),
+        ArithmeticOp::Divide => return divided(a, b).map(PyNumber::Float),
         ArithmeticOp::FloorDivide => floor_divided(a, b)?.0,
         ArithmeticOp::Modulo => floor_divided(a, b)?.1,
         ArithmeticOp::Power => return power(a, b),
@@ -206,27 +211,27 @@ fn scaled(number: &BigUint, exponent: i64) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
-fn power(base: &BigInt, exponent: &BigInt) -> Evaluated<Number> {
+fn power(base: &BigInt, exponent: &BigInt) -> Evaluated<PyNumber> {
     if exponent.is_negative() {
         if base.is_zero() {
             return Err(EvalError::DivisionByZero);
         }
-        let (base, exponent) = (Number::Int(base.clone()), Number::Int(exponent.clone()));
+        let (base, exponent) = (PyNumber::Int(base.clone()), PyNumber::Int(exponent.clone()));
         return floats(ArithmeticOp::Power, base.to_float()?, exponent.to_float()?)
-            .map(Number::Float);
+            .map(PyNumber::Float);
     }
     let small = base.magnitude() <= &BigUint::from(1u8);
     let Some(times) = exponent.to_u32() else {
         return match (small, exponent.bit(0)) {
-            (true, false) => Ok(Number::Int(base.abs())),
-            (true, true) => Ok(Number::Int(base.clone())),
+            (true, false) => Ok(PyNumber::Int(base.abs())),
+            (true, true) => Ok(PyNumber::Int(base.clone())),
             _ => Err(EvalError::TooLarge("a number")),
         };
     };
     if !small && base.bits().saturating_mul(u64::from(times)) > NUMBER_BITS {
         return Err(EvalError::TooLarge("a number"));
     }
-    Ok(Number::Int(base.pow(times)))
+    Ok(PyNumber::Int(base.pow(times)))
 }
 
 fn floats(op: ArithmeticOp, a: f64, b: f64) -> Evaluated<f64> {
@@ -285,25 +290,25 @@ fn floor_float(a: f64, b: f64) -> (f64, f64) {
 }
 
 /// `-x`, `+x` and `~x`.
-pub(super) fn unary(heap: &Heap<'_>, op: UnaryOp, of: &Operand) -> Evaluated<Operand> {
+pub(super) fn unary(heap: &Heap<'_>, op: PyUnaryOp, of: &PyOperand) -> Evaluated<PyOperand> {
     let symbol = match op {
-        UnaryOp::Minus => "-",
-        UnaryOp::Plus => "+",
+        PyUnaryOp::Minus => "-",
+        PyUnaryOp::Plus => "+",
         _ => "~",
     };
     let value = match (op, of.number(heap)?) {
-        (UnaryOp::Minus, Some(Number::Int(value))) => PyValue::Int(-value),
-        (UnaryOp::Minus, Some(Number::Float(value))) => PyValue::Float(-value),
-        (UnaryOp::Plus, Some(Number::Int(value))) => PyValue::Int(value),
-        (UnaryOp::Plus, Some(Number::Float(value))) => PyValue::Float(value),
-        (UnaryOp::Invert, Some(Number::Int(value))) => PyValue::Int(-value - 1),
+        (PyUnaryOp::Minus, Some(PyNumber::Int(value))) => PyValue::Int(-value),
+        (PyUnaryOp::Minus, Some(PyNumber::Float(value))) => PyValue::Float(-value),
+        (PyUnaryOp::Plus, Some(PyNumber::Int(value))) => PyValue::Int(value),
+        (PyUnaryOp::Plus, Some(PyNumber::Float(value))) => PyValue::Float(value),
+        (PyUnaryOp::Invert, Some(PyNumber::Int(value))) => PyValue::Int(-value - 1),
         _ => {
             let class = of.class(heap);
             let text = format!("unsupported type for {symbol}: {class}");
             return Err(EvalError::Type(text));
         }
     };
-    Ok(Operand::Computed(value))
+    Ok(PyOperand::Computed(value))
 }
 
 /// The order of an integer and a float, by their exact values. `None` for NaN.

@@ -1,11 +1,12 @@
 //! Attributes, looked up as Python does, without running code.
 
 use super::error::{EvalError, Evaluated};
-use super::operand::Operand;
-use crate::heap::{Heap, Missing, OB_HEAD, TypeInfo};
+use super::operand::PyOperand;
+use super::overrides::defines;
+use crate::heap::{Heap, OB_HEAD, PyMissing, TypeInfo};
 use crate::limits::DICT_SEARCH;
 use crate::memory::Numbers as _;
-use crate::native::{Native, Singleton};
+use crate::native::Native;
 use crate::value::PyValue;
 
 /// `_tuplegetter.index` of `Modules/_collectionsmodule.c`: a field of a named tuple.
@@ -17,8 +18,8 @@ const MEMBER_DOUBLE: u32 = 4;
 const MEMBER_SIZE: u32 = 19;
 
 /// `of.name`.
-pub(super) fn attribute(heap: &Heap<'_>, of: &Operand, name: &str) -> Evaluated<Operand> {
-    let Operand::Object(object) = of else {
+pub(super) fn attribute(heap: &Heap<'_>, of: &PyOperand, name: &str) -> Evaluated<PyOperand> {
+    let PyOperand::Object(object) = of else {
         return Err(EvalError::NoAttribute {
             class: of.class(heap),
             name: name.to_owned(),
@@ -73,7 +74,7 @@ impl Lookup<'_, '_> {
         defines(self.heap, &self.ty, method)
     }
 
-    fn of_instance(&self) -> Evaluated<Operand> {
+    fn of_instance(&self) -> Evaluated<PyOperand> {
         if self.is_overridden("__getattribute__")? {
             return Err(self.needs_code("__getattribute__"));
         }
@@ -81,7 +82,7 @@ impl Lookup<'_, '_> {
             return Ok(value);
         }
         let found = self.heap.class_attribute(&self.ty, self.name)?;
-        // What sets attributes goes before the attributes of the object.
+        // Descriptors that can be set go before the attributes of the object.
         if let Some(found) = found
             && let Some(value) = self.data_descriptor(found.class, found.value)?
         {
@@ -93,7 +94,7 @@ impl Lookup<'_, '_> {
             .iter()
             .find(|(key, _)| self.heap.text_is(*key, self.name));
         if let Some((_, value)) = own {
-            return Ok(Operand::Object(*value));
+            return Ok(PyOperand::Object(*value));
         }
         match found {
             Some(found) => self.class_value(found.class, found.value),
@@ -103,7 +104,7 @@ impl Lookup<'_, '_> {
     }
 
     /// The value of a property, slot or another descriptor that sets attributes as well.
-    fn data_descriptor(&self, class: u64, value: u64) -> Evaluated<Option<Operand>> {
+    fn data_descriptor(&self, class: u64, value: u64) -> Evaluated<Option<PyOperand>> {
         let heap = self.heap;
         let ty = heap.type_of(value)?;
         match ty.native {
@@ -119,7 +120,7 @@ impl Lookup<'_, '_> {
                     .ok()
                     .and_then(|at| items.items.get(at));
                 return item
-                    .map(|item| Some(Operand::Object(*item)))
+                    .map(|item| Some(PyOperand::Object(*item)))
                     .ok_or_else(|| self.none());
             }
             // The name and value of a member of an enumeration.
@@ -129,7 +130,7 @@ impl Lookup<'_, '_> {
                 }
                 let stored = format!("_{}_", self.name);
                 let stored = heap.attribute(self.object, &stored)?;
-                return Ok(stored.map(Operand::Object));
+                return Ok(stored.map(PyOperand::Object));
             }
             _ => {}
         }
@@ -141,13 +142,13 @@ impl Lookup<'_, '_> {
     }
 
     /// The value of a slot or another member of a structure.
-    fn member(&self, descriptor: u64) -> Evaluated<Operand> {
+    fn member(&self, descriptor: u64) -> Evaluated<PyOperand> {
         let heap = self.heap;
         let offsets = heap.offsets();
         if let Some(offset) = heap.member_offset(descriptor)? {
             return match heap.word(self.object.wrapping_add(offset))? {
-                0 => Err(Missing::Unbound.into()),
-                value => Ok(Operand::Object(value)),
+                0 => Err(PyMissing::Unbound.into()),
+                value => Ok(PyOperand::Object(value)),
             };
         }
         let definition = heap.pointer(descriptor, offsets.member_definition)?;
@@ -156,38 +157,38 @@ impl Lookup<'_, '_> {
         let at = self.object.wrapping_add(offset);
         let memory = heap.memory();
         let value = match kind {
-            MEMBER_INT => PyValue::int(memory.half(at).map_err(Missing::from)?.cast_signed()),
-            MEMBER_LONG | MEMBER_SIZE => PyValue::int(memory.signed(at).map_err(Missing::from)?),
+            MEMBER_INT => PyValue::int(memory.half(at).map_err(PyMissing::from)?.cast_signed()),
+            MEMBER_LONG | MEMBER_SIZE => PyValue::int(memory.signed(at).map_err(PyMissing::from)?),
             MEMBER_DOUBLE => PyValue::Float(f64::from_bits(heap.word(at)?)),
             _ => return Err(self.none()),
         };
-        Ok(Operand::Computed(value))
+        Ok(PyOperand::Computed(value))
     }
 
     /// An attribute of the class, as an instance sees it.
-    fn class_value(&self, class: u64, value: u64) -> Evaluated<Operand> {
+    fn class_value(&self, class: u64, value: u64) -> Evaluated<PyOperand> {
         let heap = self.heap;
         let ty = heap.type_of(value)?;
         match ty.native {
             Native::Function => {
                 let offset = heap.offsets().function_qualname;
                 let of = crate::value::decode(heap, self.object, Default::default());
-                Ok(Operand::Computed(PyValue::Method {
+                Ok(PyOperand::Computed(PyValue::Method {
                     function: heap.name(heap.pointer(value, offset)?)?,
                     of: Box::new(of),
                 }))
             }
-            Native::StaticMethod => Ok(Operand::Object(heap.pointer(value, OB_HEAD)?)),
+            Native::StaticMethod => Ok(PyOperand::Object(heap.pointer(value, OB_HEAD)?)),
             Native::ClassMethod | Native::MethodDescriptor | Native::WrapperDescriptor => {
                 Err(EvalError::Type(format!("`{}` is a method", self.name)))
             }
             _ if heap.class_attribute(&ty, "__get__")?.is_some() => Err(self.property(class)),
-            _ => Ok(Operand::Object(value)),
+            _ => Ok(PyOperand::Object(value)),
         }
     }
 
     /// An attribute of a class itself.
-    fn of_class(&self) -> Evaluated<Operand> {
+    fn of_class(&self) -> Evaluated<PyOperand> {
         let heap = self.heap;
         let class = heap.type_at(self.object)?;
         if let Some(found) = heap.class_attribute(&self.ty, self.name)?
@@ -196,9 +197,9 @@ impl Lookup<'_, '_> {
             return Err(self.property(found.class));
         }
         match self.name {
-            "__name__" => return Ok(Operand::Computed(PyValue::text(&class.name))),
-            "__qualname__" => return Ok(Operand::Computed(PyValue::text(&class.qualname))),
-            "__module__" => return Ok(Operand::Computed(PyValue::text(&class.module))),
+            "__name__" => return Ok(PyOperand::Computed(PyValue::text(&class.name))),
+            "__qualname__" => return Ok(PyOperand::Computed(PyValue::text(&class.qualname))),
+            "__module__" => return Ok(PyOperand::Computed(PyValue::text(&class.module))),
             _ => {}
         }
         let Some(found) = heap.class_attribute(&class, self.name)? else {
@@ -208,17 +209,17 @@ impl Lookup<'_, '_> {
             });
         };
         match heap.type_of(found.value)?.native {
-            Native::StaticMethod => Ok(Operand::Object(heap.pointer(found.value, OB_HEAD)?)),
+            Native::StaticMethod => Ok(PyOperand::Object(heap.pointer(found.value, OB_HEAD)?)),
             Native::ClassMethod => Err(EvalError::Type(format!("`{}` is a method", self.name))),
-            _ => Ok(Operand::Object(found.value)),
+            _ => Ok(PyOperand::Object(found.value)),
         }
     }
 
-    fn of_module(&self) -> Evaluated<Operand> {
+    fn of_module(&self) -> Evaluated<PyOperand> {
         let heap = self.heap;
         let dict = heap.pointer(self.object, heap.offsets().module_dict)?;
         match heap.lookup(dict, self.name)? {
-            Some(value) => Ok(Operand::Object(value)),
+            Some(value) => Ok(PyOperand::Object(value)),
             None if heap.lookup(dict, "__getattr__")?.is_some() => {
                 Err(self.needs_code("__getattr__"))
             }
@@ -227,15 +228,15 @@ impl Lookup<'_, '_> {
     }
 
     /// Attributes of built-in types whose values are known without their code.
-    fn built_in(&self) -> Evaluated<Option<Operand>> {
+    fn built_in(&self) -> Evaluated<Option<PyOperand>> {
         let heap = self.heap;
         let offsets = heap.offsets();
-        let pointer = |offset: u64| -> Evaluated<Option<Operand>> {
-            Ok(Some(Operand::Object(heap.pointer(self.object, offset)?)))
+        let pointer = |offset: u64| -> Evaluated<Option<PyOperand>> {
+            Ok(Some(PyOperand::Object(heap.pointer(self.object, offset)?)))
         };
-        let computed = |value: PyValue| Ok(Some(Operand::Computed(value)));
+        let computed = |value: PyValue| Ok(Some(PyOperand::Computed(value)));
         if self.name == "__class__" {
-            return Ok(Some(Operand::Object(self.ty.address)));
+            return Ok(Some(PyOperand::Object(self.ty.address)));
         }
         if self.ty.is_exception() && self.name == "args" {
             return pointer(offsets.exception_args);
@@ -268,27 +269,9 @@ impl Lookup<'_, '_> {
             }
             Native::DateTime | Native::Date | Native::Time | Native::TimeDelta => {
                 let part = crate::value::date_part(heap, self.object, self.ty.native, self.name)?;
-                Ok(part.map(|part| Operand::Computed(PyValue::int(part))))
+                Ok(part.map(|part| PyOperand::Computed(PyValue::int(part))))
             }
             _ => Ok(None),
         }
     }
-}
-
-/// Returns true if Python code of a class, or of a base, defines a method.
-pub(super) fn defines(heap: &Heap<'_>, ty: &TypeInfo, method: &str) -> Evaluated<bool> {
-    if !ty.is_heap_type() {
-        return Ok(false);
-    }
-    let Some(found) = heap.class_attribute(ty, method)? else {
-        return Ok(false);
-    };
-    // `__hash__ = None` and the like are no methods.
-    if heap.singleton(found.value) == Some(Singleton::None) {
-        return Ok(false);
-    }
-    Ok(!matches!(
-        heap.type_of(found.value)?.native,
-        Native::WrapperDescriptor | Native::MethodDescriptor | Native::Builtin
-    ))
 }

@@ -3,21 +3,20 @@
 use std::cmp::Ordering;
 
 use super::arithmetic::exact_order;
-use super::attribute::defines;
 use super::error::{EvalError, Evaluated};
-use super::index::{built_in, find_key};
-use super::operand::{Number, Operand};
+use super::operand::{PyNumber, PyOperand};
+use super::overrides::{built_in, defines};
 use super::syntax::CompareOp;
 use crate::heap::Heap;
-use crate::limits::{COMPARED_ELEMENTS, EXPRESSION_DEPTH};
+use crate::limits::{COMPARED_ELEMENTS, DICT_SEARCH, EXPRESSION_DEPTH};
 use crate::native::Native;
 
 /// `left op right`.
 pub(super) fn compare(
     heap: &Heap<'_>,
     op: CompareOp,
-    left: &Operand,
-    right: &Operand,
+    left: &PyOperand,
+    right: &PyOperand,
 ) -> Evaluated<bool> {
     let is_ordered = |wanted: &[Ordering]| -> Evaluated<bool> {
         let order = order(heap, left, right, 0)?;
@@ -38,8 +37,8 @@ pub(super) fn compare(
 }
 
 /// `left is right`.
-fn identical(heap: &Heap<'_>, left: &Operand, right: &Operand) -> Evaluated<bool> {
-    if let (Operand::Object(left), Operand::Object(right)) = (left, right) {
+fn identical(heap: &Heap<'_>, left: &PyOperand, right: &PyOperand) -> Evaluated<bool> {
+    if let (PyOperand::Object(left), PyOperand::Object(right)) = (left, right) {
         return Ok(left == right);
     }
     match (left.singleton(heap), right.singleton(heap)) {
@@ -51,16 +50,21 @@ fn identical(heap: &Heap<'_>, left: &Operand, right: &Operand) -> Evaluated<bool
 }
 
 /// `left == right`.
-pub(super) fn equal(heap: &Heap<'_>, left: &Operand, right: &Operand) -> Evaluated<bool> {
+pub(super) fn equal(heap: &Heap<'_>, left: &PyOperand, right: &PyOperand) -> Evaluated<bool> {
     equal_within(heap, left, right, 0)
 }
 
-fn equal_within(heap: &Heap<'_>, left: &Operand, right: &Operand, depth: usize) -> Evaluated<bool> {
+fn equal_within(
+    heap: &Heap<'_>,
+    left: &PyOperand,
+    right: &PyOperand,
+    depth: usize,
+) -> Evaluated<bool> {
     if depth > EXPRESSION_DEPTH {
         return Err(EvalError::TooLarge("a container"));
     }
     for operand in [left, right] {
-        if let Operand::Object(object) = operand {
+        if let PyOperand::Object(object) = operand {
             built_in_equality(heap, *object)?;
         }
     }
@@ -84,7 +88,7 @@ fn equal_within(heap: &Heap<'_>, left: &Operand, right: &Operand, depth: usize) 
         }
         return Ok(true);
     }
-    if let (Operand::Object(left), Operand::Object(right)) = (left, right) {
+    if let (PyOperand::Object(left), PyOperand::Object(right)) = (left, right) {
         if left == right {
             return Ok(true);
         }
@@ -123,12 +127,12 @@ fn built_in_equality(heap: &Heap<'_>, object: u64) -> Evaluated<()> {
 /// The order of two values. `None` if one of them is NaN.
 fn order(
     heap: &Heap<'_>,
-    left: &Operand,
-    right: &Operand,
+    left: &PyOperand,
+    right: &PyOperand,
     depth: usize,
 ) -> Evaluated<Option<Ordering>> {
     for operand in [left, right] {
-        if let Operand::Object(object) = operand {
+        if let PyOperand::Object(object) = operand {
             built_in(heap, *object, "__lt__")?;
         }
     }
@@ -159,12 +163,12 @@ fn order(
     )))
 }
 
-fn number_order(left: &Number, right: &Number) -> Option<Ordering> {
+fn number_order(left: &PyNumber, right: &PyNumber) -> Option<Ordering> {
     match (left, right) {
-        (Number::Int(left), Number::Int(right)) => Some(left.cmp(right)),
-        (Number::Float(left), Number::Float(right)) => left.partial_cmp(right),
-        (Number::Int(left), Number::Float(right)) => exact_order(left, *right),
-        (Number::Float(left), Number::Int(right)) => {
+        (PyNumber::Int(left), PyNumber::Int(right)) => Some(left.cmp(right)),
+        (PyNumber::Float(left), PyNumber::Float(right)) => left.partial_cmp(right),
+        (PyNumber::Int(left), PyNumber::Float(right)) => exact_order(left, *right),
+        (PyNumber::Float(left), PyNumber::Int(right)) => {
             exact_order(right, *left).map(Ordering::reverse)
         }
     }
@@ -173,19 +177,19 @@ fn number_order(left: &Number, right: &Number) -> Option<Ordering> {
 /// The elements of a tuple or list.
 struct ComparedElements {
     kind: Native,
-    items: Vec<Operand>,
+    items: Vec<PyOperand>,
 }
 
-fn elements(heap: &Heap<'_>, of: &Operand) -> Evaluated<Option<ComparedElements>> {
+fn elements(heap: &Heap<'_>, of: &PyOperand) -> Evaluated<Option<ComparedElements>> {
     let object = match of {
-        Operand::Object(object) => *object,
-        Operand::Tuple(items) => {
+        PyOperand::Object(object) => *object,
+        PyOperand::Tuple(items) => {
             return Ok(Some(ComparedElements {
                 kind: Native::Tuple,
                 items: items.clone(),
             }));
         }
-        Operand::Computed(_) => return Ok(None),
+        PyOperand::Computed(_) => return Ok(None),
     };
     let kind = heap.type_of(object)?.native;
     let found = match kind {
@@ -198,17 +202,17 @@ fn elements(heap: &Heap<'_>, of: &Operand) -> Evaluated<Option<ComparedElements>
     }
     Ok(Some(ComparedElements {
         kind,
-        items: found.items.into_iter().map(Operand::Object).collect(),
+        items: found.items.into_iter().map(PyOperand::Object).collect(),
     }))
 }
 
 /// `item in container`.
-fn contains(heap: &Heap<'_>, container: &Operand, item: &Operand) -> Evaluated<bool> {
+fn contains(heap: &Heap<'_>, container: &PyOperand, item: &PyOperand) -> Evaluated<bool> {
     let none = || {
         let class = container.class(heap);
         EvalError::Type(format!("`in` needs a container, not `{class}`"))
     };
-    if let Operand::Object(object) = container {
+    if let PyOperand::Object(object) = container {
         built_in(heap, *object, "__contains__")?;
     }
     if let Some(text) = container.text(heap)? {
@@ -223,7 +227,7 @@ fn contains(heap: &Heap<'_>, container: &Operand, item: &Operand) -> Evaluated<b
     if let Some(found) = elements(heap, container)? {
         return any_equal(heap, found.items, item);
     }
-    let Operand::Object(object) = container else {
+    let PyOperand::Object(object) = container else {
         return Err(none());
     };
     let found = match heap.type_of(*object)?.native {
@@ -243,16 +247,27 @@ fn contains(heap: &Heap<'_>, container: &Operand, item: &Operand) -> Evaluated<b
     }
     any_equal(
         heap,
-        found.items.into_iter().map(Operand::Object).collect(),
+        found.items.into_iter().map(PyOperand::Object).collect(),
         item,
     )
 }
 
-fn any_equal(heap: &Heap<'_>, items: Vec<Operand>, wanted: &Operand) -> Evaluated<bool> {
+fn any_equal(heap: &Heap<'_>, items: Vec<PyOperand>, wanted: &PyOperand) -> Evaluated<bool> {
     for item in items {
         if item == *wanted || equal(heap, &item, wanted)? {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+/// The value of the entry whose key is equal.
+pub(super) fn find_key(heap: &Heap<'_>, dict: u64, key: &PyOperand) -> Evaluated<Option<u64>> {
+    let entries = heap.dict(dict, DICT_SEARCH)?;
+    for (found, value) in entries.entries {
+        if equal(heap, &PyOperand::Object(found), key)? {
+            return Ok(Some(value));
+        }
+    }
+    Ok(None)
 }

@@ -1,6 +1,6 @@
 //! Errors of expressions.
 
-use crate::heap::Missing;
+use crate::heap::PyMissing;
 
 /// A mistake in the text of an expression.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,7 +67,7 @@ pub enum EvalError {
     TooLarge(&'static str),
     /// A part of the target is not available.
     #[error("{0}")]
-    Missing(#[from] Missing),
+    Missing(#[from] PyMissing),
 }
 
 /// The result of an evaluation.

@@ -6,27 +6,28 @@ use super::arithmetic::{binary, unary};
 use super::attribute::attribute;
 use super::compare::compare;
 use super::error::{EvalError, Evaluated};
-use super::index::{built_in, index, length};
-use super::operand::{Number, Operand};
-use super::syntax::{Expression, UnaryOp};
-use crate::heap::{Heap, Missing, Read};
+use super::index::{index, length};
+use super::operand::{PyNumber, PyOperand};
+use super::overrides::built_in;
+use super::syntax::{Expression, PyUnaryOp};
+use crate::heap::{Heap, PyMissing, Read};
 use crate::limits::EXPRESSION_READS;
 use crate::native::Singleton;
 use crate::scope::FrameScope;
 use crate::value::PyValue;
 
 /// The names that an expression may use.
-pub trait Names {
+pub trait ObjectNames {
     /// The object that a name means. `None` if there is no such name.
     ///
     /// # Errors
     ///
-    /// [`Missing::Unbound`] for a variable without a value, or another reason why it cannot be
+    /// [`PyMissing::Unbound`] for a variable without a value, or another reason why it cannot be
     /// read.
     fn object(&self, name: &str) -> Read<Option<u64>>;
 }
 
-impl Names for FrameScope<'_, '_> {
+impl ObjectNames for FrameScope<'_, '_> {
     fn object(&self, name: &str) -> Read<Option<u64>> {
         self.lookup(name)
     }
@@ -39,19 +40,19 @@ impl Names for FrameScope<'_, '_> {
 /// [`EvalError`]: a mistake, a missing value, or code that would have to run.
 pub fn evaluate(
     heap: &Heap<'_>,
-    names: &dyn Names,
+    names: &dyn ObjectNames,
     expression: &Expression,
-) -> Result<Operand, EvalError> {
+) -> Result<PyOperand, EvalError> {
     heap.within(EXPRESSION_READS, || step(heap, names, expression))
 }
 
-fn step(heap: &Heap<'_>, names: &dyn Names, expression: &Expression) -> Evaluated<Operand> {
+fn step(heap: &Heap<'_>, names: &dyn ObjectNames, expression: &Expression) -> Evaluated<PyOperand> {
     let value = |expression: &Expression| step(heap, names, expression);
     match expression {
         Expression::Name(name) => match names.object(name) {
-            Ok(Some(object)) => Ok(Operand::Object(object)),
+            Ok(Some(object)) => Ok(PyOperand::Object(object)),
             Ok(None) => Err(EvalError::UnknownName(name.clone())),
-            Err(Missing::Unbound) => Err(EvalError::UnboundName(name.clone())),
+            Err(PyMissing::Unbound) => Err(EvalError::UnboundName(name.clone())),
             Err(missing) => Err(missing.into()),
         },
         Expression::Literal(literal) => Ok(literal.into()),
@@ -59,12 +60,12 @@ fn step(heap: &Heap<'_>, names: &dyn Names, expression: &Expression) -> Evaluate
         Expression::Index { of, index: at } => index(heap, &value(of)?, &value(at)?),
         Expression::Length(of) => {
             let count = length(heap, &value(of)?)?;
-            Ok(Operand::Computed(PyValue::Int(count)))
+            Ok(PyOperand::Computed(PyValue::Int(count)))
         }
         Expression::Unary {
-            op: UnaryOp::Not,
+            op: PyUnaryOp::Not,
             of,
-        } => Ok(Operand::bool(!truth(heap, &value(of)?)?)),
+        } => Ok(PyOperand::bool(!truth(heap, &value(of)?)?)),
         Expression::Unary { op, of } => unary(heap, *op, &value(of)?),
         Expression::Binary { op, left, right } => binary(heap, *op, &value(left)?, &value(right)?),
         Expression::Compare { first, rest } => {
@@ -72,11 +73,11 @@ fn step(heap: &Heap<'_>, names: &dyn Names, expression: &Expression) -> Evaluate
             for (op, right) in rest {
                 let right = value(right)?;
                 if !compare(heap, *op, &left, &right)? {
-                    return Ok(Operand::bool(false));
+                    return Ok(PyOperand::bool(false));
                 }
                 left = right;
             }
-            Ok(Operand::bool(true))
+            Ok(PyOperand::bool(true))
         }
         Expression::And(left, right) => {
             let left = value(left)?;
@@ -106,8 +107,8 @@ fn step(heap: &Heap<'_>, names: &dyn Names, expression: &Expression) -> Evaluate
             }
         }
         Expression::Tuple(items) => {
-            let items: Result<Vec<Operand>, EvalError> = items.iter().map(value).collect();
-            items.map(Operand::Tuple)
+            let items: Result<Vec<PyOperand>, EvalError> = items.iter().map(value).collect();
+            items.map(PyOperand::Tuple)
         }
     }
 }
@@ -119,27 +120,27 @@ fn step(heap: &Heap<'_>, names: &dyn Names, expression: &Expression) -> Evaluate
 /// As for [`evaluate`].
 pub fn holds(
     heap: &Heap<'_>,
-    names: &dyn Names,
+    names: &dyn ObjectNames,
     expression: &Expression,
 ) -> Result<bool, EvalError> {
     truth(heap, &evaluate(heap, names, expression)?)
 }
 
 /// `bool(of)`.
-fn truth(heap: &Heap<'_>, of: &Operand) -> Evaluated<bool> {
+fn truth(heap: &Heap<'_>, of: &PyOperand) -> Evaluated<bool> {
     if let Some(singleton) = of.singleton(heap) {
         return Ok(!matches!(singleton, Singleton::None | Singleton::False));
     }
     match of {
-        Operand::Object(object) => {
+        PyOperand::Object(object) => {
             built_in(heap, *object, "__bool__")?;
         }
-        Operand::Computed(PyValue::Method { .. }) => return Ok(true),
+        PyOperand::Computed(PyValue::Method { .. }) => return Ok(true),
         _ => {}
     }
     match of.number(heap)? {
-        Some(Number::Int(value)) => return Ok(!value.is_zero()),
-        Some(Number::Float(value)) => return Ok(value != 0.0),
+        Some(PyNumber::Int(value)) => return Ok(!value.is_zero()),
+        Some(PyNumber::Float(value)) => return Ok(value != 0.0),
         None => {}
     }
     match length(heap, of) {

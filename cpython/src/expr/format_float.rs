@@ -1,6 +1,6 @@
 //! Floats in the forms of format specifications.
 
-use super::format::FormatSpec;
+use super::format_spec::FormatSpec;
 use crate::value::float_repr;
 
 /// The text of a float that is not negative.

@@ -3,11 +3,11 @@
 use num_bigint::BigInt;
 use num_traits::ToPrimitive as _;
 
-use super::attribute::defines;
-use super::compare::equal;
+use super::compare::find_key;
 use super::error::{EvalError, Evaluated};
-use super::operand::{Number, Operand};
-use crate::heap::{Heap, Missing, OB_HEAD, PyText};
+use super::operand::{PyNumber, PyOperand};
+use super::overrides::built_in;
+use crate::heap::{Heap, OB_HEAD, PyMissing, PyText};
 use crate::limits::DICT_SEARCH;
 use crate::native::Native;
 use crate::value::{PyValue, ValueLimits};
@@ -15,27 +15,15 @@ use crate::value::{PyValue, ValueLimits};
 /// `rangeobject.length`, behind start, stop and step.
 const RANGE_LENGTH: u64 = OB_HEAD + 24;
 
-/// Refuses what Python code of a class defines.
-pub(super) fn built_in(heap: &Heap<'_>, object: u64, method: &str) -> Evaluated<Native> {
-    let ty = heap.type_of(object)?;
-    if defines(heap, &ty, method)? {
-        return Err(EvalError::NeedsCode {
-            class: ty.name.clone(),
-            method: method.to_owned(),
-        });
-    }
-    Ok(ty.native)
-}
-
 /// `len(of)`.
-pub(super) fn length(heap: &Heap<'_>, of: &Operand) -> Evaluated<BigInt> {
+pub(super) fn length(heap: &Heap<'_>, of: &PyOperand) -> Evaluated<BigInt> {
     let none = || EvalError::Type(format!("object of type `{}` has no len()", of.class(heap)));
     let object = match of {
-        Operand::Object(object) => *object,
-        Operand::Tuple(items) => return Ok(items.len().into()),
-        Operand::Computed(PyValue::Str(text)) => return Ok(text.of.into()),
-        Operand::Computed(PyValue::Bytes(bytes)) => return Ok(bytes.of.into()),
-        Operand::Computed(_) => return Err(none()),
+        PyOperand::Object(object) => *object,
+        PyOperand::Tuple(items) => return Ok(items.len().into()),
+        PyOperand::Computed(PyValue::Str(text)) => return Ok(text.of.into()),
+        PyOperand::Computed(PyValue::Bytes(bytes)) => return Ok(bytes.of.into()),
+        PyOperand::Computed(_) => return Err(none()),
     };
     let offsets = heap.offsets();
     let field = |offset: u64| heap.word(object.wrapping_add(offset));
@@ -51,12 +39,12 @@ pub(super) fn length(heap: &Heap<'_>, of: &Operand) -> Evaluated<BigInt> {
         | Native::Array => heap.size(object, "container")?,
         Native::DictKeys | Native::DictValues | Native::DictItems | Native::MappingProxy => {
             let dict = heap.pointer(object, OB_HEAD)?;
-            return length(heap, &Operand::Object(dict));
+            return length(heap, &PyOperand::Object(dict));
         }
         Native::Range => {
-            let length = Operand::Object(heap.pointer(object, RANGE_LENGTH)?);
+            let length = PyOperand::Object(heap.pointer(object, RANGE_LENGTH)?);
             return match length.number(heap)? {
-                Some(Number::Int(length)) => Ok(length),
+                Some(PyNumber::Int(length)) => Ok(length),
                 _ => Err(none()),
             };
         }
@@ -66,15 +54,15 @@ pub(super) fn length(heap: &Heap<'_>, of: &Operand) -> Evaluated<BigInt> {
 }
 
 /// `of[index]`.
-pub(super) fn index(heap: &Heap<'_>, of: &Operand, index: &Operand) -> Evaluated<Operand> {
-    let Operand::Object(object) = of else {
+pub(super) fn index(heap: &Heap<'_>, of: &PyOperand, index: &PyOperand) -> Evaluated<PyOperand> {
+    let PyOperand::Object(object) = of else {
         return match of {
-            Operand::Tuple(items) => {
+            PyOperand::Tuple(items) => {
                 let at = position(heap, index, items.len() as u64)?;
                 items
                     .get(at)
                     .cloned()
-                    .ok_or(EvalError::Missing(Missing::Unbound))
+                    .ok_or(EvalError::Missing(PyMissing::Unbound))
             }
             _ => match of.text(heap)? {
                 Some(text) => character(heap, &text, index),
@@ -84,9 +72,9 @@ pub(super) fn index(heap: &Heap<'_>, of: &Operand, index: &Operand) -> Evaluated
     };
     let object = *object;
     let native = built_in(heap, object, "__getitem__")?;
-    let element = |items: u64, length: u64| -> Evaluated<Operand> {
+    let element = |items: u64, length: u64| -> Evaluated<PyOperand> {
         let at = position(heap, index, length)? as u64;
-        Ok(Operand::Object(heap.word(items.wrapping_add(at * 8))?))
+        Ok(PyOperand::Object(heap.word(items.wrapping_add(at * 8))?))
     };
     match native {
         Native::Tuple => {
@@ -99,7 +87,7 @@ pub(super) fn index(heap: &Heap<'_>, of: &Operand, index: &Operand) -> Evaluated
         }
         Native::Dict | Native::OrderedDict | Native::DefaultDict => key(heap, object, index),
         Native::MappingProxy => {
-            let dict = Operand::Object(heap.pointer(object, OB_HEAD)?);
+            let dict = PyOperand::Object(heap.pointer(object, OB_HEAD)?);
             self::index(heap, &dict, index)
         }
         Native::Str => match of.text(heap)? {
@@ -110,38 +98,38 @@ pub(super) fn index(heap: &Heap<'_>, of: &Operand, index: &Operand) -> Evaluated
             let bytes = of.bytes(heap)?.unwrap_or_default();
             let at = position(heap, index, bytes.of)?;
             let byte = bytes.bytes.get(at).copied().unwrap_or_default();
-            Ok(Operand::Computed(PyValue::int(byte)))
+            Ok(PyOperand::Computed(PyValue::int(byte)))
         }
         Native::Deque => {
             let items = crate::value::deque_items(heap, object, DICT_SEARCH)?;
             let at = position(heap, index, items.of)?;
             let item = items.items.get(at).copied();
-            item.map(Operand::Object)
+            item.map(PyOperand::Object)
                 .ok_or(EvalError::TooLarge("a deque"))
         }
         Native::Range => {
             let part = |at: u64| -> Evaluated<BigInt> {
-                let part = Operand::Object(heap.pointer(object, OB_HEAD + at * 8)?);
+                let part = PyOperand::Object(heap.pointer(object, OB_HEAD + at * 8)?);
                 match part.number(heap)? {
-                    Some(Number::Int(part)) => Ok(part),
+                    Some(PyNumber::Int(part)) => Ok(part),
                     _ => Err(not_subscriptable(heap, of)),
                 }
             };
             let length = part(3)?.to_u64().ok_or(EvalError::TooLarge("a range"))?;
             let at = position(heap, index, length)?;
-            Ok(Operand::Computed(PyValue::Int(part(0)? + part(2)? * at)))
+            Ok(PyOperand::Computed(PyValue::Int(part(0)? + part(2)? * at)))
         }
         _ => Err(not_subscriptable(heap, of)),
     }
 }
 
-fn not_subscriptable(heap: &Heap<'_>, of: &Operand) -> EvalError {
+fn not_subscriptable(heap: &Heap<'_>, of: &PyOperand) -> EvalError {
     EvalError::Type(format!("`{}` object has no elements", of.class(heap)))
 }
 
 /// The position that an index stands for. Negative ones count from the end.
-fn position(heap: &Heap<'_>, index: &Operand, length: u64) -> Evaluated<usize> {
-    let Some(Number::Int(at)) = index.number(heap)? else {
+fn position(heap: &Heap<'_>, index: &PyOperand, length: u64) -> Evaluated<usize> {
+    let Some(PyNumber::Int(at)) = index.number(heap)? else {
         let class = index.class(heap);
         return Err(EvalError::Type(format!(
             "an index is an integer, not `{class}`"
@@ -161,27 +149,16 @@ fn position(heap: &Heap<'_>, index: &Operand, length: u64) -> Evaluated<usize> {
     }
 }
 
-fn character(heap: &Heap<'_>, text: &PyText, index: &Operand) -> Evaluated<Operand> {
+fn character(heap: &Heap<'_>, text: &PyText, index: &PyOperand) -> Evaluated<PyOperand> {
     let at = position(heap, index, text.of)?;
     let chars = text.chars.get(at..=at).unwrap_or_default().to_vec();
-    Ok(Operand::Computed(PyValue::Str(PyText { chars, of: 1 })))
+    Ok(PyOperand::Computed(PyValue::Str(PyText { chars, of: 1 })))
 }
 
 /// The value of a key.
-fn key(heap: &Heap<'_>, dict: u64, key: &Operand) -> Evaluated<Operand> {
+fn key(heap: &Heap<'_>, dict: u64, key: &PyOperand) -> Evaluated<PyOperand> {
     let found = find_key(heap, dict, key)?;
     found
-        .map(Operand::Object)
+        .map(PyOperand::Object)
         .ok_or_else(|| EvalError::NoKey(key.value(heap, ValueLimits::default()).to_string()))
-}
-
-/// The value of the entry whose key is equal.
-pub(super) fn find_key(heap: &Heap<'_>, dict: u64, key: &Operand) -> Evaluated<Option<u64>> {
-    let entries = heap.dict(dict, DICT_SEARCH)?;
-    for (found, value) in entries.entries {
-        if equal(heap, &Operand::Object(found), key)? {
-            return Ok(Some(value));
-        }
-    }
-    Ok(None)
 }

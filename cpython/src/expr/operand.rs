@@ -12,23 +12,23 @@ use crate::value::{PyEntries, PyItems, PyValue, ValueLimits, decode};
 
 /// A value of an expression: an object of the target, or one that was computed.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Operand {
+pub enum PyOperand {
     /// The object at this address.
     Object(u64),
     /// A computed value.
     Computed(PyValue),
     /// A tuple that is written in the expression.
-    Tuple(Vec<Operand>),
+    Tuple(Vec<PyOperand>),
 }
 
 /// A number.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Number {
+pub(super) enum PyNumber {
     Int(BigInt),
     Float(f64),
 }
 
-impl Number {
+impl PyNumber {
     /// The number as a float.
     pub(super) fn to_float(&self) -> Evaluated<f64> {
         match self {
@@ -41,7 +41,7 @@ impl Number {
     }
 }
 
-impl From<&Literal> for Operand {
+impl From<&Literal> for PyOperand {
     fn from(literal: &Literal) -> Self {
         Self::Computed(match literal {
             Literal::None => PyValue::None,
@@ -54,7 +54,7 @@ impl From<&Literal> for Operand {
     }
 }
 
-impl Operand {
+impl PyOperand {
     pub(super) fn bool(value: bool) -> Self {
         Self::Computed(PyValue::Bool(value))
     }
@@ -85,13 +85,13 @@ impl Operand {
     }
 
     /// The value as a number, if it is one.
-    pub(super) fn number(&self, heap: &Heap<'_>) -> Evaluated<Option<Number>> {
+    pub(super) fn number(&self, heap: &Heap<'_>) -> Evaluated<Option<PyNumber>> {
         let object = match self {
             Self::Computed(value) => {
                 return Ok(match value {
-                    PyValue::Bool(value) => Some(Number::Int(BigInt::from(*value))),
-                    PyValue::Int(value) => Some(Number::Int(value.clone())),
-                    PyValue::Float(value) => Some(Number::Float(*value)),
+                    PyValue::Bool(value) => Some(PyNumber::Int(BigInt::from(*value))),
+                    PyValue::Int(value) => Some(PyNumber::Int(value.clone())),
+                    PyValue::Float(value) => Some(PyNumber::Float(*value)),
                     _ => None,
                 });
             }
@@ -100,10 +100,10 @@ impl Operand {
         };
         match heap.type_of(object)?.native {
             Native::Int | Native::Bool => match heap.int(object)? {
-                PyInt::Exact(value) => Ok(Some(Number::Int(value))),
+                PyInt::Exact(value) => Ok(Some(PyNumber::Int(value))),
                 PyInt::Huge { .. } => Err(EvalError::TooLarge("an integer")),
             },
-            Native::Float => Ok(Some(Number::Float(heap.float(object)?))),
+            Native::Float => Ok(Some(PyNumber::Float(heap.float(object)?))),
             _ => Ok(None),
         }
     }
@@ -141,7 +141,7 @@ impl Operand {
         Ok(Some(bytes))
     }
 
-    /// The object of which there is one, if it is such.
+    /// `None`, `True` and the like.
     pub(super) fn singleton(&self, heap: &Heap<'_>) -> Option<Singleton> {
         match self {
             Self::Object(object) => heap.singleton(*object),

@@ -1,8 +1,8 @@
 //! Text into expressions.
 
 use super::error::SyntaxError;
-use super::syntax::{ArithmeticOp, CompareOp, Expression, Literal, UnaryOp};
-use super::token::{Token, tokens};
+use super::syntax::{ArithmeticOp, CompareOp, Expression, Literal, PyUnaryOp};
+use super::token::{ExprToken, tokens};
 use crate::limits::EXPRESSION_DEPTH;
 
 /// Parses an expression.
@@ -25,7 +25,7 @@ pub fn parse_expression(text: &str) -> Result<Expression, SyntaxError> {
 }
 
 struct Parser {
-    tokens: Vec<(Token, usize)>,
+    tokens: Vec<(ExprToken, usize)>,
     at: usize,
     /// Length of the text.
     end: usize,
@@ -78,21 +78,21 @@ impl Parser {
         let token = self.tokens.get(self.at).map(|(token, _)| token);
         self.mistake(match token {
             None => "the expression is incomplete".to_owned(),
-            Some(Token::Symbol("(")) => "calls would have to run code".to_owned(),
-            Some(Token::Symbol(":")) => "slices are not supported".to_owned(),
-            Some(Token::Symbol(":=")) => "assignments are not possible".to_owned(),
-            Some(Token::Symbol(symbol)) => format!("unexpected `{symbol}`"),
-            Some(Token::Word(word)) => format!("unexpected `{word}`"),
-            Some(Token::Literal(_)) => "unexpected value".to_owned(),
+            Some(ExprToken::Symbol("(")) => "calls would have to run code".to_owned(),
+            Some(ExprToken::Symbol(":")) => "slices are not supported".to_owned(),
+            Some(ExprToken::Symbol(":=")) => "assignments are not possible".to_owned(),
+            Some(ExprToken::Symbol(symbol)) => format!("unexpected `{symbol}`"),
+            Some(ExprToken::Word(word)) => format!("unexpected `{word}`"),
+            Some(ExprToken::Literal(_)) => "unexpected value".to_owned(),
         })
     }
 
     fn is_symbol(&self, symbol: &str) -> bool {
-        matches!(self.tokens.get(self.at), Some((Token::Symbol(found), _)) if *found == symbol)
+        matches!(self.tokens.get(self.at), Some((ExprToken::Symbol(found), _)) if *found == symbol)
     }
 
     fn is_word(&self, ahead: usize, word: &str) -> bool {
-        matches!(self.tokens.get(self.at + ahead), Some((Token::Word(found), _)) if found == word)
+        matches!(self.tokens.get(self.at + ahead), Some((ExprToken::Word(found), _)) if found == word)
     }
 
     fn take_symbol(&mut self, symbol: &str) -> bool {
@@ -143,7 +143,7 @@ impl Parser {
 
     fn begins_expression(&self) -> bool {
         match self.tokens.get(self.at) {
-            Some((Token::Symbol(symbol), _)) => ["(", "[", "{", "-", "+", "~"].contains(symbol),
+            Some((ExprToken::Symbol(symbol), _)) => ["(", "[", "{", "-", "+", "~"].contains(symbol),
             Some(_) => true,
             None => false,
         }
@@ -201,7 +201,7 @@ impl Parser {
         }
         self.nested(|parser| {
             Ok(Expression::Unary {
-                op: UnaryOp::Not,
+                op: PyUnaryOp::Not,
                 of: Box::new(parser.not()?),
             })
         })
@@ -268,9 +268,9 @@ impl Parser {
 
     fn unary(&mut self) -> Parsed {
         let ops = [
-            ("-", UnaryOp::Minus),
-            ("+", UnaryOp::Plus),
-            ("~", UnaryOp::Invert),
+            ("-", PyUnaryOp::Minus),
+            ("+", PyUnaryOp::Plus),
+            ("~", PyUnaryOp::Invert),
         ];
         for (symbol, op) in ops {
             if self.take_symbol(symbol) {
@@ -301,7 +301,10 @@ impl Parser {
 
     fn postfix(&mut self) -> Parsed {
         if self.is_word(0, "len")
-            && matches!(self.tokens.get(self.at + 1), Some((Token::Symbol("("), _)))
+            && matches!(
+                self.tokens.get(self.at + 1),
+                Some((ExprToken::Symbol("("), _))
+            )
         {
             self.at += 2;
             let of = self.expression()?;
@@ -316,7 +319,7 @@ impl Parser {
         let mut count = 0;
         loop {
             if self.take_symbol(".") {
-                let Some((Token::Word(name), _)) = self.tokens.get(self.at).cloned() else {
+                let Some((ExprToken::Word(name), _)) = self.tokens.get(self.at).cloned() else {
                     return Err(self.mistake("expected the name of an attribute"));
                 };
                 self.at += 1;
@@ -345,12 +348,12 @@ impl Parser {
             return Err(self.unexpected());
         };
         match token {
-            Token::Literal(literal) => {
+            ExprToken::Literal(literal) => {
                 self.at += 1;
                 Ok(Expression::Literal(self.joined(literal)))
             }
-            Token::Word(word) if KEYWORDS.contains(&word.as_str()) => Err(self.unexpected()),
-            Token::Word(word) => {
+            ExprToken::Word(word) if KEYWORDS.contains(&word.as_str()) => Err(self.unexpected()),
+            ExprToken::Word(word) => {
                 self.at += 1;
                 Ok(match word.as_str() {
                     "None" => Expression::Literal(Literal::None),
@@ -359,7 +362,7 @@ impl Parser {
                     _ => Expression::Name(word),
                 })
             }
-            Token::Symbol("(") => {
+            ExprToken::Symbol("(") => {
                 self.at += 1;
                 if self.take_symbol(")") {
                     return Ok(Expression::Tuple(Vec::new()));
@@ -368,16 +371,16 @@ impl Parser {
                 self.expect(")")?;
                 Ok(inner)
             }
-            Token::Symbol("[") => self.display("]"),
-            Token::Symbol("{") => self.display("}"),
-            Token::Symbol(_) => Err(self.unexpected()),
+            ExprToken::Symbol("[") => self.display("]"),
+            ExprToken::Symbol("{") => self.display("}"),
+            ExprToken::Symbol(_) => Err(self.unexpected()),
         }
     }
 
     /// Texts beside each other are one.
     fn joined(&mut self, mut first: Literal) -> Literal {
         while let Literal::Str(text) = &mut first
-            && let Some((Token::Literal(Literal::Str(next)), _)) = self.tokens.get(self.at)
+            && let Some((ExprToken::Literal(Literal::Str(next)), _)) = self.tokens.get(self.at)
         {
             text.chars.extend(&next.chars);
             text.of += next.of;

@@ -30,7 +30,7 @@ pub enum Expression {
     /// An operator before its operand.
     Unary {
         /// The operator.
-        op: UnaryOp,
+        op: PyUnaryOp,
         /// The operand.
         of: Box<Expression>,
     },
@@ -86,7 +86,7 @@ pub enum Literal {
 
 /// An operator before its operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UnaryOp {
+pub enum PyUnaryOp {
     /// `-`.
     Minus,
     /// `+`.

@@ -1,23 +1,24 @@
 //! Templates: texts with expressions in braces, as in an f-string.
 
 use super::error::{EvalError, SyntaxError};
-use super::eval::{Names, evaluate};
-use super::format::{FormatSpec, format, formatted_text};
+use super::eval::{ObjectNames, evaluate};
+use super::format::{format, formatted_text};
+use super::format_spec::FormatSpec;
 use super::parse::parse_expression;
 use super::syntax::Expression;
 use crate::heap::Heap;
-use crate::value::{Style, ValueLimits};
+use crate::value::{ReprStyle, ValueLimits};
 
 /// A text with expressions.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Template {
+pub struct PyTemplate {
     /// Its parts in order.
-    pub parts: Vec<TemplatePart>,
+    pub parts: Vec<PyTemplatePart>,
 }
 
 /// A part of a template.
 #[derive(Clone, Debug, PartialEq)]
-pub enum TemplatePart {
+pub enum PyTemplatePart {
     /// Text as it is.
     Text(String),
     /// An expression in braces.
@@ -38,7 +39,7 @@ pub enum TemplatePart {
 /// # Errors
 ///
 /// [`SyntaxError`] with the position of the mistake.
-pub fn parse_template(text: &str) -> Result<Template, SyntaxError> {
+pub fn parse_template(text: &str) -> Result<PyTemplate, SyntaxError> {
     let mut parts = Vec::new();
     let mut literal = String::new();
     let mut at = 0;
@@ -50,10 +51,10 @@ pub fn parse_template(text: &str) -> Result<Template, SyntaxError> {
             at += 2;
         } else if c == '{' {
             if !literal.is_empty() {
-                parts.push(TemplatePart::Text(std::mem::take(&mut literal)));
+                parts.push(PyTemplatePart::Text(std::mem::take(&mut literal)));
             }
             let inner = &rest[1..];
-            let field = Field::split(inner).map_err(|error| moved(error, at + 1))?;
+            let field = BracedField::split(inner).map_err(|error| moved(error, at + 1))?;
             let length = field.length;
             parts.push(field.parse().map_err(|error| moved(error, at + 1))?);
             at += 1 + length;
@@ -68,9 +69,9 @@ pub fn parse_template(text: &str) -> Result<Template, SyntaxError> {
         }
     }
     if !literal.is_empty() {
-        parts.push(TemplatePart::Text(literal));
+        parts.push(PyTemplatePart::Text(literal));
     }
-    Ok(Template { parts })
+    Ok(PyTemplate { parts })
 }
 
 fn moved(error: SyntaxError, by: usize) -> SyntaxError {
@@ -81,7 +82,7 @@ fn moved(error: SyntaxError, by: usize) -> SyntaxError {
 }
 
 /// The text in braces, cut into its parts.
-struct Field<'a> {
+struct BracedField<'a> {
     expression: &'a str,
     label: Option<&'a str>,
     conversion: Option<char>,
@@ -90,7 +91,7 @@ struct Field<'a> {
     length: usize,
 }
 
-impl<'a> Field<'a> {
+impl<'a> BracedField<'a> {
     /// Finds the end of the field, of its expression and of its format.
     fn split(text: &'a str) -> Result<Self, SyntaxError> {
         let mut depth = 0usize;
@@ -155,7 +156,7 @@ impl<'a> Field<'a> {
         })
     }
 
-    fn parse(self) -> Result<TemplatePart, SyntaxError> {
+    fn parse(self) -> Result<PyTemplatePart, SyntaxError> {
         if self.expression.trim().is_empty() {
             return Err(SyntaxError {
                 at: 0,
@@ -176,7 +177,7 @@ impl<'a> Field<'a> {
         }
         // `{x=}` is shown by repr(), unless a format or conversion says otherwise.
         let is_plain_label = self.label.is_some() && self.format.is_empty();
-        Ok(TemplatePart::Value {
+        Ok(PyTemplatePart::Value {
             label: self.label.map(str::to_owned),
             expression: parse_expression(self.expression)?,
             as_repr: match self.conversion {
@@ -192,16 +193,16 @@ impl<'a> Field<'a> {
 #[must_use]
 pub fn render(
     heap: &Heap<'_>,
-    names: &dyn Names,
-    template: &Template,
-    style: Style,
+    names: &dyn ObjectNames,
+    template: &PyTemplate,
+    style: ReprStyle,
     limits: ValueLimits,
 ) -> String {
     let mut text = String::new();
     for part in &template.parts {
         match part {
-            TemplatePart::Text(literal) => text.push_str(literal),
-            TemplatePart::Value {
+            PyTemplatePart::Text(literal) => text.push_str(literal),
+            PyTemplatePart::Value {
                 label,
                 expression,
                 as_repr,

@@ -9,7 +9,7 @@ use crate::heap::{PyBytes, PyText};
 
 /// A token.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Token {
+pub(super) enum ExprToken {
     /// A name or keyword.
     Word(String),
     /// A number or text.
@@ -32,7 +32,7 @@ fn mistake(at: usize, message: impl Into<String>) -> SyntaxError {
 }
 
 /// The tokens of a text, with their positions.
-pub(super) fn tokens(text: &str) -> Result<Vec<(Token, usize)>, SyntaxError> {
+pub(super) fn tokens(text: &str) -> Result<Vec<(ExprToken, usize)>, SyntaxError> {
     let mut all = Vec::new();
     let mut at = 0;
     while let Some(rest) = text.get(at..)
@@ -53,7 +53,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(Token, usize)>, SyntaxError> {
 }
 
 /// The first token of a text, and its length.
-fn token(text: &str, first: char) -> Result<(Token, usize), SyntaxError> {
+fn token(text: &str, first: char) -> Result<(ExprToken, usize), SyntaxError> {
     let second = text.chars().nth(1);
     if first.is_ascii_digit() || first == '.' && second.is_some_and(|c| c.is_ascii_digit()) {
         return number(text);
@@ -69,17 +69,17 @@ fn token(text: &str, first: char) -> Result<(Token, usize), SyntaxError> {
             return quoted(&text[word.len()..], &word.to_ascii_lowercase())
                 .map(|(token, length)| (token, length + word.len()));
         }
-        return Ok((Token::Word(word.to_owned()), word.len()));
+        return Ok((ExprToken::Word(word.to_owned()), word.len()));
     }
     let symbol = SYMBOLS.iter().find(|symbol| text.starts_with(**symbol));
     match symbol {
-        Some(symbol) => Ok((Token::Symbol(symbol), symbol.len())),
+        Some(symbol) => Ok((ExprToken::Symbol(symbol), symbol.len())),
         None => Err(mistake(0, format!("unexpected `{first}`"))),
     }
 }
 
 /// A number.
-fn number(text: &str) -> Result<(Token, usize), SyntaxError> {
+fn number(text: &str) -> Result<(ExprToken, usize), SyntaxError> {
     let lower = text.to_ascii_lowercase();
     for (prefix, radix) in [("0x", 16), ("0o", 8), ("0b", 2)] {
         if let Some(rest) = lower.strip_prefix(prefix) {
@@ -88,7 +88,7 @@ fn number(text: &str) -> Result<(Token, usize), SyntaxError> {
             let value = BigInt::from_str_radix(&digits.replace('_', ""), radix);
             let value = value.map_err(|_| mistake(0, "a number has no digits"))?;
             return Ok((
-                Token::Literal(Literal::Int(value)),
+                ExprToken::Literal(Literal::Int(value)),
                 prefix.len() + digits.len(),
             ));
         }
@@ -130,18 +130,18 @@ fn number(text: &str) -> Result<(Token, usize), SyntaxError> {
         let value = written.parse::<BigInt>();
         Literal::Int(value.map_err(|_| mistake(0, "not a number"))?)
     };
-    Ok((Token::Literal(literal), end))
+    Ok((ExprToken::Literal(literal), end))
 }
 
 /// A text in quotes, with a prefix before it.
-fn quoted(text: &str, prefix: &str) -> Result<(Token, usize), SyntaxError> {
+fn quoted(text: &str, prefix: &str) -> Result<(ExprToken, usize), SyntaxError> {
     let mut chars = text.char_indices();
     let quote = chars.next().map_or('"', |(_, quote)| quote);
     let mut points: Vec<u32> = Vec::new();
     while let Some((at, c)) = chars.next() {
         if c == quote {
             let length = at + c.len_utf8();
-            return Ok((Token::Literal(text_literal(points, prefix)?), length));
+            return Ok((ExprToken::Literal(text_literal(points, prefix)?), length));
         }
         if c != '\\' || prefix == "r" {
             points.push(c.into());

@@ -6,7 +6,7 @@ use crate::native::Native;
 
 /// A slot of a class: an attribute at an offset.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Slot {
+pub(crate) struct InstanceSlot {
     /// Its name.
     pub(crate) name: String,
     /// Offset of the pointer in an instance.
@@ -34,7 +34,7 @@ impl Heap<'_> {
     }
 
     /// The slots of a class and its bases that Python code defines, those of bases first.
-    pub(crate) fn slots(&self, ty: &TypeInfo) -> Vec<Slot> {
+    pub(crate) fn slots(&self, ty: &TypeInfo) -> Vec<InstanceSlot> {
         let mut slots = Vec::new();
         for class in ty.mro.iter().rev().take(BASES) {
             let Ok(class) = self.type_at(*class) else {
@@ -49,7 +49,7 @@ impl Heap<'_> {
                     && let Ok(Some(offset)) = self.member_offset(value)
                     && let Ok(name) = self.name(name)
                 {
-                    slots.push(Slot { name, offset });
+                    slots.push(InstanceSlot { name, offset });
                 }
             }
         }
@@ -61,7 +61,7 @@ impl Heap<'_> {
     ///
     /// # Errors
     ///
-    /// [`super::Missing`] if the memory cannot be read or is damaged.
+    /// [`super::PyMissing`] if the memory cannot be read or is damaged.
     pub fn attribute(&self, object: u64, name: &str) -> Read<Option<u64>> {
         let ty = self.type_of(object)?;
         if let Some(found) = self.class_attribute(&ty, name)?

@@ -1,6 +1,6 @@
 //! Dicts, and the attributes of instances, which may be stored without a dict.
 
-use super::{Heap, Missing, OB_SIZE, Read, TypeInfo};
+use super::{Heap, OB_SIZE, PyMissing, Read, TypeInfo};
 use crate::limits::DICT_SEARCH;
 use crate::memory::{Numbers as _, words};
 
@@ -18,7 +18,7 @@ pub struct DictEntries {
 /// The entry is at `*(dict + ma_keys) + key_offset`, first the key and behind it the value. As
 /// long as the key there is the same object, the value is that of the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NameEntry {
+pub struct GlobalEntry {
     /// Address of the dict.
     pub dict: u64,
     /// Offset of the entry's key in the table of keys.
@@ -70,7 +70,7 @@ impl Heap<'_> {
     }
 
     /// The entry of a key that is a text, in a dict with a table of its own.
-    pub(crate) fn entry_place(&self, dict: u64, name: &str) -> Read<Option<NameEntry>> {
+    pub(crate) fn entry_place(&self, dict: u64, name: &str) -> Read<Option<GlobalEntry>> {
         let offsets = self.offsets();
         if self.word(dict.wrapping_add(offsets.dict_values))? != 0 {
             return Ok(None);
@@ -82,7 +82,7 @@ impl Heap<'_> {
             let key = self.word(place)?;
             let value = self.word(place.wrapping_add(8))?;
             if key != 0 && value != 0 && self.text_is(key, name) {
-                return Ok(Some(NameEntry {
+                return Ok(Some(GlobalEntry {
                     dict,
                     key_offset: place.wrapping_sub(table),
                     key,
@@ -97,7 +97,7 @@ impl Heap<'_> {
         let offsets = self.offsets();
         let of = self.word(dict.wrapping_add(offsets.dict_used))?;
         if i64::try_from(of).is_err() {
-            return Err(Missing::Damaged {
+            return Err(PyMissing::Damaged {
                 what: "dict",
                 address: dict,
             });
@@ -139,7 +139,7 @@ impl Heap<'_> {
 
     fn keys(&self, keys: u64) -> Read<Keys> {
         let offsets = self.offsets();
-        let damaged = || Missing::Damaged {
+        let damaged = || PyMissing::Damaged {
             what: "dict",
             address: keys,
         };
@@ -179,7 +179,7 @@ impl Heap<'_> {
     /// Entries of a table of shared keys with the values of one instance.
     fn split(&self, keys: u64, values: u64) -> Read<Vec<(u64, u64)>> {
         let keys = self.keys(keys)?;
-        let damaged = || Missing::Damaged {
+        let damaged = || PyMissing::Damaged {
             what: "dict",
             address: values,
         };
@@ -234,7 +234,7 @@ impl Heap<'_> {
     ///
     /// # Errors
     ///
-    /// [`Missing`] if the memory cannot be read or is damaged.
+    /// [`PyMissing`] if the memory cannot be read or is damaged.
     pub fn attributes(&self, object: u64, ty: &TypeInfo, limit: usize) -> Read<DictEntries> {
         match self.attribute_store(object, ty)? {
             AttributeStore::Nothing => Ok(DictEntries::default()),

@@ -1,6 +1,6 @@
 //! `str`, `bytes` and `bytearray`.
 
-use super::{Heap, Missing, Read};
+use super::{Heap, PyMissing, Read};
 use crate::native::Native;
 
 /// A text, which may be cut, and may have surrogates.
@@ -60,7 +60,7 @@ impl Heap<'_> {
     /// The first characters of a `str` or of an object of a subclass.
     pub(crate) fn text(&self, object: u64, limit: usize) -> Read<PyText> {
         let offsets = self.offsets();
-        let damaged = || Missing::Damaged {
+        let damaged = || PyMissing::Damaged {
             what: "str",
             address: object,
         };

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Heap, Missing, Read};
+use super::{Heap, PyMissing, Read};
 use crate::limits::{BASES, TYPES};
 use crate::memory::words;
 use crate::native::{NAMES, Native};
@@ -88,7 +88,7 @@ impl Heap<'_> {
     ///
     /// # Errors
     ///
-    /// [`Missing`] if there is no object at the address.
+    /// [`PyMissing`] if there is no object at the address.
     pub fn type_of(&self, object: u64) -> Read<Rc<TypeInfo>> {
         self.type_at(self.type_address(object)?)
     }
@@ -97,7 +97,7 @@ impl Heap<'_> {
     ///
     /// # Errors
     ///
-    /// [`Missing`] if there is no type at the address.
+    /// [`PyMissing`] if there is no type at the address.
     pub fn type_at(&self, address: u64) -> Read<Rc<TypeInfo>> {
         if let Some(known) = self.types.borrow().get(&address) {
             return Ok(Rc::clone(known));
@@ -118,7 +118,7 @@ impl Heap<'_> {
             let from = body.get(offset as usize..).unwrap_or_default();
             words(from).next().unwrap_or(0)
         };
-        let not_a_type = Missing::NotA {
+        let not_a_type = PyMissing::NotA {
             expected: "type",
             address,
         };
@@ -209,7 +209,7 @@ impl Heap<'_> {
     ///
     /// # Errors
     ///
-    /// [`Missing`] if a namespace cannot be read.
+    /// [`PyMissing`] if a namespace cannot be read.
     pub fn class_attribute(&self, ty: &TypeInfo, name: &str) -> Read<Option<ClassAttribute>> {
         for base in &ty.mro {
             let dict = self.word(base.wrapping_add(self.offsets().type_dict))?;

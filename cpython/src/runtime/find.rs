@@ -8,7 +8,7 @@ use super::layout::{check_layout, settle_offsets};
 use super::{mappings, thread_state};
 use crate::interpreter::Interpreter;
 use crate::limits::THREADS;
-use crate::memory::{LiveMemory, Memory, Numbers as _};
+use crate::memory::{LiveMemory, Numbers as _, TargetMemory};
 use crate::native::KnownObjects;
 use crate::offsets::{Offsets, table};
 
@@ -31,7 +31,7 @@ impl Interpreter {
     /// # Errors
     ///
     /// As [`Self::find`].
-    pub fn find_in(pid: u32, memory: &dyn Memory) -> Result<Self, Refusal> {
+    pub fn find_in(pid: u32, memory: &dyn TargetMemory) -> Result<Self, Refusal> {
         let loaded = mappings::load(pid)?;
         let version = loaded.version(memory)?;
         let table = table(version.minor).ok_or(Refusal::UnknownVersion { version })?;
@@ -68,7 +68,7 @@ impl Interpreter {
 }
 
 /// The interpreter states, newest first.
-fn states(memory: &dyn Memory, runtime: u64, offsets: &Offsets) -> Result<Vec<u64>, Refusal> {
+fn states(memory: &dyn TargetMemory, runtime: u64, offsets: &Offsets) -> Result<Vec<u64>, Refusal> {
     let mut states = Vec::new();
     let mut state = memory.word(runtime.wrapping_add(offsets.runtime_interpreters_head))?;
     while state != 0 && states.len() < THREADS && !states.contains(&state) {

@@ -14,20 +14,20 @@ use crate::limits::SECTION_BYTES;
 
 /// A function or variable, at its link address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Symbol {
+pub(super) struct ImageSymbol {
     pub(super) address: u64,
     pub(super) size: u64,
 }
 
-impl Symbol {
+impl ImageSymbol {
     pub(super) fn range(self) -> Range<u64> {
         self.address..self.address.saturating_add(self.size)
     }
 }
 
 /// The part of an ELF file that this crate needs.
-pub(super) struct Image {
-    symbols: foldhash::HashMap<String, Symbol>,
+pub(super) struct InterpreterImage {
+    symbols: foldhash::HashMap<String, ImageSymbol>,
     /// File offset and link address of each loaded segment, with its size in the file.
     segments: Vec<(Range<u64>, u64)>,
     /// Ranges of functions, by the entries of `.eh_frame`, in ascending order.
@@ -36,7 +36,7 @@ pub(super) struct Image {
     code: Vec<(u64, Vec<u8>)>,
 }
 
-/// A file of which only the parts are read that are asked for.
+/// A file whose parts are read when they are needed.
 type ElfFile<'a> = object::File<'a, &'a ReadCache<BufReader<File>>>;
 
 /// The function that runs Python code.
@@ -46,7 +46,7 @@ pub(super) const CURRENT_THREAD: &str = "_PyThreadState_GetCurrent";
 /// Prefix of the symbols of opcodes, in a build whose opcodes are functions.
 const TAIL_CALL: &str = "_TAIL_CALL_";
 
-impl Image {
+impl InterpreterImage {
     /// Reads a file. `None` if it is no ELF file for x86-64 or has no symbol of that name.
     pub(super) fn read(file: File, required: &str) -> Option<Self> {
         let cache = ReadCache::new(BufReader::new(file));
@@ -62,7 +62,7 @@ impl Image {
             if let Ok(name) = symbol.name()
                 && name.contains("Py") | name.starts_with(TAIL_CALL)
             {
-                let found = Symbol {
+                let found = ImageSymbol {
                     address: symbol.address(),
                     size: symbol.size(),
                 };
@@ -93,7 +93,7 @@ impl Image {
         Some(image)
     }
 
-    pub(super) fn symbol(&self, name: &str) -> Option<Symbol> {
+    pub(super) fn symbol(&self, name: &str) -> Option<ImageSymbol> {
         self.symbols.get(name).copied()
     }
 
@@ -161,7 +161,7 @@ impl Image {
 }
 
 /// The bytes of a function.
-fn bytes(file: &ElfFile<'_>, symbol: Symbol) -> Option<Vec<u8>> {
+fn bytes(file: &ElfFile<'_>, symbol: ImageSymbol) -> Option<Vec<u8>> {
     // A symbol without a size is short.
     let size = if symbol.size == 0 { 128 } else { symbol.size };
     let size = size.min(SECTION_BYTES);
@@ -184,7 +184,7 @@ fn functions(file: &ElfFile<'_>) -> Option<Vec<Range<u64>>> {
     }
     let mut functions = Vec::new();
     let mut entries = frames.entries(&bases);
-    // What is behind a damaged entry is unknown.
+    // Entries behind a damaged one are unknown.
     while let Ok(Some(entry)) = entries.next() {
         let CieOrFde::Fde(partial) = entry else {
             continue;

@@ -2,8 +2,8 @@
 
 use super::Refusal;
 use crate::heap::Heap;
-use crate::interpreter::{Interpreter, ThreadStatePlace, Version};
-use crate::memory::{Memory, Numbers as _};
+use crate::interpreter::{Interpreter, PyVersion, ThreadStatePlace};
+use crate::memory::{Numbers as _, TargetMemory};
 use crate::native::Native;
 use crate::offsets::{Offsets, VersionTable};
 use crate::threads::threads;
@@ -24,9 +24,9 @@ const GENERATIONS: u64 = 3;
 /// The structures of objects must be those of the table. The structures of the interpreter's
 /// state have moved within minor versions: here the interpreter's word counts.
 pub(super) fn settle_offsets(
-    memory: &dyn Memory,
+    memory: &dyn TargetMemory,
     runtime: u64,
-    version: Version,
+    version: PyVersion,
     table: &VersionTable,
 ) -> Result<Offsets, Refusal> {
     let mut offsets = table.offsets.clone();
@@ -79,7 +79,7 @@ pub(super) fn settle_offsets(
 
 /// Checks plain facts of live objects, and finds the collector's lists.
 pub(super) fn check_layout(
-    memory: &dyn Memory,
+    memory: &dyn TargetMemory,
     python: &mut Interpreter,
     pid: u32,
 ) -> Result<(), Refusal> {
@@ -125,7 +125,7 @@ pub(super) fn check_layout(
     if !heap.is(sys, Native::Module) {
         return Err(layout("`sys` is no module"));
     }
-    check_threads(memory, python, main).map_err(|what| layout(what))?;
+    check_threads(memory, python, main).map_err(layout)?;
     if lists.is_empty() {
         return Err(layout("the lists of the garbage collector are not found"));
     }
@@ -134,37 +134,39 @@ pub(super) fn check_layout(
 }
 
 /// Checks thread states by the frames that they run, and the way to a thread's own.
-fn check_threads(memory: &dyn Memory, python: &Interpreter, main: u64) -> Result<(), &'static str> {
+fn check_threads(
+    memory: &dyn TargetMemory,
+    python: &Interpreter,
+    main: u64,
+) -> Result<(), &'static str> {
     let all = threads(memory, python);
     if all.iter().all(|thread| thread.interpreter != main) {
         return Err("the main interpreter has no thread");
     }
-    for thread in &all {
-        let known = |state: u64| state == 0 || all.iter().any(|thread| thread.state == state);
-        match python.thread_state {
-            ThreadStatePlace::Global(address) => {
-                if memory.word(address).is_ok_and(|state| !known(state)) {
-                    return Err("the thread that holds the GIL is unknown");
-                }
-            }
-            place if thread.thread_pointer != 0 => {
-                // Zero while the thread waits. Threads that ended have no memory any more.
-                let own = place.read(memory, thread.thread_pointer);
-                if own.is_ok_and(|state| state != 0 && !known(state)) {
-                    return Err("a thread's own thread state is unknown");
-                }
-            }
-            _ => {}
+    let known = |state: u64| all.iter().any(|thread| thread.state == state);
+    // Zero while no thread runs Python code, or while this one does not.
+    let is_unknown = |state: u64| state != 0 && !known(state);
+    if let ThreadStatePlace::Global(address) = python.thread_state {
+        if memory.word(address).is_ok_and(is_unknown) {
+            return Err("the thread that holds the GIL is unknown");
+        }
+        return Ok(());
+    }
+    for thread in all.iter().filter(|thread| thread.thread_pointer != 0) {
+        // Threads that ended have no memory any more.
+        let own = python.thread_state.read(memory, thread.thread_pointer);
+        if own.is_ok_and(is_unknown) {
+            return Err("a thread's own thread state is unknown");
         }
     }
     Ok(())
 }
 
-/// Heads of the collector's lists: of three generations, and of what `gc.freeze()` has put aside.
+/// Heads of the collector's lists: of three generations, and of the objects that `gc.freeze()` has put aside.
 ///
 /// Patch releases have moved them within the collector's state, so they are recognized: a head is
 /// the next of its previous and the previous of its next element.
-fn collector_lists(memory: &dyn Memory, python: &Interpreter, state: u64) -> Vec<u64> {
+fn collector_lists(memory: &dyn TargetMemory, python: &Interpreter, state: u64) -> Vec<u64> {
     let offsets = &python.offsets;
     let start = match (offsets.interpreter_gc, offsets.runtime_gc) {
         (Some(offset), _) => state.wrapping_add(offset),

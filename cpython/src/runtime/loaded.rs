@@ -3,18 +3,18 @@
 use std::path::PathBuf;
 
 use super::Refusal;
-use super::image::Image;
-use crate::interpreter::Version;
-use crate::memory::{Memory, Numbers as _};
+use super::image::InterpreterImage;
+use crate::interpreter::PyVersion;
+use crate::memory::{Numbers as _, TargetMemory};
 
 /// The parts of an interpreter that its file tells.
-pub(super) struct Loaded {
+pub(super) struct LoadedInterpreter {
     pub(super) path: PathBuf,
     pub(super) bias: u64,
-    pub(super) image: Image,
+    pub(super) image: InterpreterImage,
 }
 
-impl Loaded {
+impl LoadedInterpreter {
     pub(super) fn address(&self, symbol: &str) -> Option<u64> {
         let symbol = self.image.symbol(symbol)?;
         Some(symbol.address.wrapping_add(self.bias))
@@ -28,10 +28,10 @@ impl Loaded {
     }
 
     /// The version: the variable `Py_Version` or, before 3.11, the file's name.
-    pub(super) fn version(&self, memory: &dyn Memory) -> Result<Version, Refusal> {
+    pub(super) fn version(&self, memory: &dyn TargetMemory) -> Result<PyVersion, Refusal> {
         if let Some(address) = self.address("Py_Version") {
             let [_, micro, minor, major] = memory.array::<4>(address)?;
-            let version = Version {
+            let version = PyVersion {
                 minor,
                 micro: Some(micro),
             };
@@ -45,7 +45,7 @@ impl Loaded {
         let end = digits.find(|c: char| !c.is_ascii_digit());
         let digits = &digits[..end.unwrap_or(digits.len())];
         match digits.parse() {
-            Ok(minor) => Ok(Version { minor, micro: None }),
+            Ok(minor) => Ok(PyVersion { minor, micro: None }),
             Err(_) => Err(Refusal::NoVersion {
                 path: self.path.clone(),
             }),

@@ -5,12 +5,12 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use super::Refusal;
-use super::image::Image;
-use super::loaded::Loaded;
+use super::image::InterpreterImage;
+use super::loaded::LoadedInterpreter;
 
 /// A mapping of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Mapping {
+pub(super) struct FileMapping {
     start: u64,
     end: u64,
     offset: u64,
@@ -18,7 +18,7 @@ pub(super) struct Mapping {
 }
 
 /// Reads a line of `/proc/PID/maps`. `None` for memory without a file.
-fn mapping(line: &[u8]) -> Option<Mapping> {
+fn mapping(line: &[u8]) -> Option<FileMapping> {
     let mut fields = line.splitn(6, |byte| *byte == b' ');
     let mut text = || std::str::from_utf8(fields.next()?).ok();
     let (range, _, offset, _, _) = (text()?, text()?, text()?, text()?, text()?);
@@ -28,7 +28,7 @@ fn mapping(line: &[u8]) -> Option<Mapping> {
         return None;
     }
     let number = |digits| u64::from_str_radix(digits, 16).ok();
-    Some(Mapping {
+    Some(FileMapping {
         start: number(start)?,
         end: number(end)?,
         offset: number(offset)?,
@@ -37,7 +37,7 @@ fn mapping(line: &[u8]) -> Option<Mapping> {
 }
 
 /// Opens the file behind a mapping, also if it has been replaced or is in another mount namespace.
-fn open(pid: u32, mapping: &Mapping) -> std::io::Result<File> {
+fn open(pid: u32, mapping: &FileMapping) -> std::io::Result<File> {
     let exact = format!(
         "/proc/{pid}/map_files/{:x}-{:x}",
         mapping.start, mapping.end
@@ -49,15 +49,15 @@ fn open(pid: u32, mapping: &Mapping) -> std::io::Result<File> {
 }
 
 /// Finds the file with CPython: the executable or a library.
-pub(super) fn load(pid: u32) -> Result<Loaded, Refusal> {
+pub(super) fn load(pid: u32) -> Result<LoadedInterpreter, Refusal> {
     let maps = PathBuf::from(format!("/proc/{pid}/maps"));
     let maps = fs::read(&maps).map_err(|error| Refusal::Open { path: maps, error })?;
-    let mappings: Vec<Mapping> = maps
+    let mappings: Vec<FileMapping> = maps
         .split(|byte| *byte == b'\n')
         .filter_map(mapping)
         .collect();
     let executable = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
-    let mut candidates: Vec<&Mapping> = Vec::new();
+    let mut candidates: Vec<&FileMapping> = Vec::new();
     for mapping in &mappings {
         if candidates.iter().all(|known| known.path != mapping.path) {
             candidates.push(mapping);
@@ -78,10 +78,10 @@ pub(super) fn load(pid: u32) -> Result<Loaded, Refusal> {
             path: mapping.path.clone(),
             error,
         })?;
-        if let Some(image) = Image::read(file, "_PyRuntime")
+        if let Some(image) = InterpreterImage::read(file, "_PyRuntime")
             && let Some(bias) = image.bias(mapping.start, mapping.offset)
         {
-            return Ok(Loaded {
+            return Ok(LoadedInterpreter {
                 path: mapping.path.clone(),
                 bias,
                 image,

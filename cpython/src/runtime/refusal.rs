@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::interpreter::{KNOWN_VERSIONS, Version};
+use crate::interpreter::{KNOWN_VERSIONS, PyVersion};
 use crate::memory::Unreadable;
 
 /// The reason why a process is not read as Python.
@@ -34,7 +34,7 @@ pub enum Refusal {
     #[error("CPython {version} is not supported")]
     UnknownVersion {
         /// The version.
-        version: Version,
+        version: PyVersion,
     },
     /// The file does not tell its version.
     #[error("the version of CPython in `{}` is unknown", path.display())]
@@ -46,13 +46,13 @@ pub enum Refusal {
     #[error("this CPython {version} is free-threaded: it has no global interpreter lock")]
     FreeThreaded {
         /// The version.
-        version: Version,
+        version: PyVersion,
     },
     /// The JIT may run lines without their instructions.
     #[error("the JIT of this CPython {version} is on: it runs lines without their instructions")]
     JitOn {
         /// The version.
-        version: Version,
+        version: PyVersion,
     },
     /// A symbol is missing that every build of CPython has.
     #[error("`{}` has no symbol `{symbol}`", path.display())]
@@ -66,13 +66,13 @@ pub enum Refusal {
     #[error("cannot find the thread state of this CPython {version}")]
     NoThreadState {
         /// The version.
-        version: Version,
+        version: PyVersion,
     },
     /// The target's structures are not those of its version.
     #[error("this CPython {version} is not laid out as CPython {version} is: {what}")]
     Layout {
         /// The version.
-        version: Version,
+        version: PyVersion,
         /// The check that failed.
         what: String,
     },

@@ -1,16 +1,16 @@
 //! The way from a thread to its thread state.
 
 use super::image::CURRENT_THREAD;
-use super::loaded::Loaded;
+use super::loaded::LoadedInterpreter;
 use crate::arch::ThreadLocal;
 use crate::interpreter::ThreadStatePlace;
-use crate::memory::{Memory, Numbers as _};
+use crate::memory::{Numbers as _, TargetMemory};
 use crate::offsets::Offsets;
 
 /// Finds the place of the thread state. `None` if the code that reads it is not understood.
 pub(super) fn find(
-    memory: &dyn Memory,
-    loaded: &Loaded,
+    memory: &dyn TargetMemory,
+    loaded: &LoadedInterpreter,
     runtime: u64,
     offsets: &Offsets,
 ) -> Option<ThreadStatePlace> {

@@ -1,11 +1,11 @@
 //! Objects of the built-in types.
 
-use super::decode::Decoder;
+use super::decode::ValueDecoder;
 use super::{PyCall, PyEntries, PyItems, PyValue};
 use crate::heap::{DictEntries, Elements, OB_HEAD, PyInt, Read, TypeInfo};
 use crate::native::Native;
 
-impl Decoder<'_, '_> {
+impl ValueDecoder<'_, '_> {
     /// An object of a built-in type, or of a subclass that is shown like it.
     pub(super) fn native(&self, object: u64, ty: &TypeInfo, native: Native) -> Read<PyValue> {
         let heap = self.heap;

@@ -1,12 +1,12 @@
 //! Functions, classes, modules and other objects that are described.
 
-use super::decode::Decoder;
+use super::decode::ValueDecoder;
 use super::{PyCall, PyValue};
-use crate::heap::{Missing, OB_HEAD, Read, TypeInfo};
+use crate::heap::{OB_HEAD, PyMissing, Read, TypeInfo};
 use crate::native::{Native, Singleton};
 
-impl Decoder<'_, '_> {
-    /// An object of which only a description is shown.
+impl ValueDecoder<'_, '_> {
+    /// An object that is only described.
     pub(super) fn described(&self, object: u64, ty: &TypeInfo, native: Native) -> Read<PyValue> {
         let heap = self.heap;
         let offsets = heap.offsets();
@@ -143,7 +143,7 @@ impl Decoder<'_, '_> {
                     ty.name
                 ))
             }
-            Err(Missing::Unbound) => Ok(format!("<cell at {object:#x}: empty>")),
+            Err(PyMissing::Unbound) => Ok(format!("<cell at {object:#x}: empty>")),
             Err(missing) => Err(missing),
         }
     }
@@ -160,7 +160,7 @@ impl Decoder<'_, '_> {
             let part = |name: &str| -> Read<Option<u64>> {
                 Ok(heap.attribute(spec, name)?.filter(|value| !is_none(*value)))
             };
-            let name = part("name")?.ok_or(Missing::Unbound)?;
+            let name = part("name")?.ok_or(PyMissing::Unbound)?;
             let name = self.value(name);
             let Some(origin) = part("origin")? else {
                 let loader = part("loader")?.map(|loader| self.value(loader).to_string());

@@ -3,9 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use super::shape::Shape;
+use super::shape::ReprShape;
 use super::{PyItems, PyValue};
-use crate::heap::{Elements, Heap, Missing, Read, TypeInfo};
+use crate::heap::{Elements, Heap, PyMissing, Read, TypeInfo};
 use crate::limits::VALUE_READS;
 use crate::native::Singleton;
 
@@ -39,7 +39,7 @@ impl Default for ValueLimits {
 /// Decodes the object at an address. Zero is a variable that is not set.
 #[must_use]
 pub fn decode(heap: &Heap<'_>, object: u64, limits: ValueLimits) -> PyValue {
-    let decoder = Decoder {
+    let decoder = ValueDecoder {
         heap,
         limits,
         parts: Cell::new(0),
@@ -51,7 +51,7 @@ pub fn decode(heap: &Heap<'_>, object: u64, limits: ValueLimits) -> PyValue {
 }
 
 /// The decoding of one value.
-pub(super) struct Decoder<'a, 'm> {
+pub(super) struct ValueDecoder<'a, 'm> {
     pub(super) heap: &'a Heap<'m>,
     pub(super) limits: ValueLimits,
     parts: Cell<usize>,
@@ -59,10 +59,10 @@ pub(super) struct Decoder<'a, 'm> {
     level: Cell<usize>,
     /// Containers that are being decoded, outermost first.
     open: RefCell<Vec<u64>>,
-    shapes: RefCell<foldhash::HashMap<u64, Rc<Shape>>>,
+    shapes: RefCell<foldhash::HashMap<u64, Rc<ReprShape>>>,
 }
 
-impl Decoder<'_, '_> {
+impl ValueDecoder<'_, '_> {
     /// The value of an object.
     pub(super) fn value(&self, object: u64) -> PyValue {
         self.read_value(object).unwrap_or_else(PyValue::Unavailable)
@@ -70,7 +70,7 @@ impl Decoder<'_, '_> {
 
     fn read_value(&self, object: u64) -> Read<PyValue> {
         if object == 0 {
-            return Err(Missing::Unbound);
+            return Err(PyMissing::Unbound);
         }
         if let Some(singleton) = self.heap.singleton(object) {
             return Ok(match singleton {
@@ -106,11 +106,11 @@ impl Decoder<'_, '_> {
     }
 
     /// How objects of a type are shown.
-    fn shape(&self, ty: &TypeInfo) -> Rc<Shape> {
+    fn shape(&self, ty: &TypeInfo) -> Rc<ReprShape> {
         if let Some(known) = self.shapes.borrow().get(&ty.address) {
             return Rc::clone(known);
         }
-        let shape = Rc::new(Shape::of(self.heap, ty));
+        let shape = Rc::new(ReprShape::of(self.heap, ty));
         self.shapes
             .borrow_mut()
             .insert(ty.address, Rc::clone(&shape));

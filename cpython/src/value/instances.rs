@@ -2,31 +2,33 @@
 
 use num_bigint::BigInt;
 
-use super::decode::Decoder;
-use super::shape::Shape;
+use super::decode::ValueDecoder;
+use super::shape::ReprShape;
 use super::{PyArgument, PyCall, PyEntries, PyInstance, PyMember, PyValue};
-use crate::heap::{Missing, Read, TypeInfo};
+use crate::heap::{PyMissing, Read, TypeInfo};
 use crate::limits::ENUM_MEMBERS;
 use crate::native::{Native, Singleton};
 
-impl Decoder<'_, '_> {
+impl ValueDecoder<'_, '_> {
     /// An object, in the shape of its class.
-    pub(super) fn shaped(&self, object: u64, ty: &TypeInfo, shape: &Shape) -> Read<PyValue> {
+    pub(super) fn shaped(&self, object: u64, ty: &TypeInfo, shape: &ReprShape) -> Read<PyValue> {
         match shape {
-            Shape::Native(native) => self.native(object, ty, *native),
-            Shape::NamedTuple(fields) => self.inside(object, &format!("{}(...)", ty.name), || {
-                let items = self.heap.tuple(object, self.limits.elements)?;
-                let argument = |(at, item): (usize, &u64)| PyArgument {
-                    name: fields.get(at).cloned(),
-                    value: self.value(*item),
-                };
-                Ok(PyValue::Call(PyCall {
-                    name: ty.name.clone(),
-                    arguments: items.items.iter().enumerate().map(argument).collect(),
-                    of: items.of,
-                }))
-            }),
-            Shape::DataClass(fields) => self.inside(object, "...", || {
+            ReprShape::Native(native) => self.native(object, ty, *native),
+            ReprShape::NamedTuple(fields) => {
+                self.inside(object, &format!("{}(...)", ty.name), || {
+                    let items = self.heap.tuple(object, self.limits.elements)?;
+                    let argument = |(at, item): (usize, &u64)| PyArgument {
+                        name: fields.get(at).cloned(),
+                        value: self.value(*item),
+                    };
+                    Ok(PyValue::Call(PyCall {
+                        name: ty.name.clone(),
+                        arguments: items.items.iter().enumerate().map(argument).collect(),
+                        of: items.of,
+                    }))
+                })
+            }
+            ReprShape::DataClass(fields) => self.inside(object, "...", || {
                 let argument = |name: &String| PyArgument {
                     name: Some(name.clone()),
                     value: self.attribute_or_default(object, ty, name),
@@ -38,18 +40,18 @@ impl Decoder<'_, '_> {
                     of: fields.len() as u64,
                 }))
             }),
-            Shape::Member => self.member(object, ty),
-            Shape::Counter => self.counter(object, ty),
-            Shape::Fraction => {
+            ReprShape::Member => self.member(object, ty),
+            ReprShape::Counter => self.counter(object, ty),
+            ReprShape::Fraction => {
                 let part = |name| self.attribute_or_default(object, ty, name);
                 let parts = [part("_numerator"), part("_denominator")];
                 Ok(PyCall::of_values(ty.name.clone(), parts).into())
             }
-            Shape::Namespace(name) => self.namespace(object, ty, name),
-            Shape::Exception => self.exception(object, ty),
-            Shape::NumpyScalar(name) => self.numpy_scalar(object, ty, name),
-            Shape::Pandas(name) => self.pandas(object, name),
-            Shape::Plain { has_own_repr } => self.plain(object, ty, *has_own_repr),
+            ReprShape::Namespace(name) => self.namespace(object, ty, name),
+            ReprShape::Exception => self.exception(object, ty),
+            ReprShape::NumpyScalar(name) => self.numpy_scalar(object, ty, name),
+            ReprShape::Pandas(name) => self.pandas(object, name),
+            ReprShape::Plain { has_own_repr } => self.plain(object, ty, *has_own_repr),
         }
     }
 
@@ -60,7 +62,7 @@ impl Decoder<'_, '_> {
             Some(value) => Ok(value),
             None => {
                 let class = heap.class_attribute(ty, name)?;
-                Ok(class.ok_or(Missing::Unbound)?.value)
+                Ok(class.ok_or(PyMissing::Unbound)?.value)
             }
         });
         found.map_or_else(PyValue::Unavailable, |value| self.value(value))
@@ -163,8 +165,12 @@ impl Decoder<'_, '_> {
     fn member(&self, object: u64, ty: &TypeInfo) -> Read<PyValue> {
         self.inside(object, "...", || {
             let heap = self.heap;
-            let value = heap.attribute(object, "_value_")?.ok_or(Missing::Unbound)?;
-            let name = heap.attribute(object, "_name_")?.ok_or(Missing::Unbound)?;
+            let value = heap
+                .attribute(object, "_value_")?
+                .ok_or(PyMissing::Unbound)?;
+            let name = heap
+                .attribute(object, "_name_")?
+                .ok_or(PyMissing::Unbound)?;
             let mut class = ty.name.clone();
             let mut shown = None;
             if heap.singleton(name) != Some(Singleton::None) {
@@ -190,7 +196,7 @@ impl Decoder<'_, '_> {
             return Ok("?".to_owned());
         };
         let members = heap.class_attribute(ty, "_member_map_")?;
-        let members = members.ok_or(Missing::Unbound)?.value;
+        let members = members.ok_or(PyMissing::Unbound)?.value;
         let mut found = Vec::new();
         for (name, member) in heap.dict(members, ENUM_MEMBERS)?.entries {
             let bits = heap.attribute(member, "_value_")?;

@@ -1,10 +1,10 @@
 //! Arrays and scalars of numpy, and the shapes of pandas objects.
 
-use super::decode::Decoder;
+use super::decode::ValueDecoder;
 use super::numbers::float_repr;
 use super::stdlib::{little_endian, sign_extended};
 use super::{PyArgument, PyCall, PyItems, PyValue};
-use crate::heap::{Missing, OB_HEAD, Read, TypeInfo};
+use crate::heap::{OB_HEAD, PyMissing, Read, TypeInfo};
 use crate::native::Native;
 
 /// `PyArrayObject_fields` of numpy's `ndarraytypes.h`, the same in numpy 1 and 2.
@@ -47,13 +47,13 @@ const TYPES: [(&str, usize); 24] = [
     ("float16", 2),
 ];
 
-impl Decoder<'_, '_> {
+impl ValueDecoder<'_, '_> {
     /// An array: its first elements, its shape and the type of its elements.
     pub(super) fn nd_array(&self, object: u64) -> Read<PyValue> {
         let heap = self.heap;
         let dimensions = heap.number(object, DIMENSIONS)?;
         if dimensions > MAX_DIMENSIONS {
-            return Err(Missing::Damaged {
+            return Err(PyMissing::Damaged {
                 what: "ndarray",
                 address: object,
             });
@@ -69,7 +69,7 @@ impl Decoder<'_, '_> {
         let data = heap.word(object.wrapping_add(DATA))?;
         let number = self.element_type(heap.pointer(object, DESCRIPTION)?)?;
         let (name, _) = TYPES[number];
-        let axes = Axes {
+        let axes = ArrayAxes {
             shape: &shape,
             strides: &strides,
         };
@@ -105,14 +105,14 @@ impl Decoder<'_, '_> {
         if number < TYPES.len() && b"?biufcOSUVMm".contains(&kind) {
             return Ok(number);
         }
-        Err(Missing::NotA {
+        Err(PyMissing::NotA {
             expected: "dtype of numpy itself",
             address: description,
         })
     }
 
     /// Elements along the first axis.
-    fn elements(&self, data: u64, number: usize, axes: Axes<'_>) -> PyValue {
+    fn elements(&self, data: u64, number: usize, axes: ArrayAxes<'_>) -> PyValue {
         let Some((length, stride, inner)) = axes.split() else {
             return self
                 .element(data, number)
@@ -131,7 +131,7 @@ impl Decoder<'_, '_> {
     }
 
     /// An element, counted as a part of the value.
-    fn part(&self, data: u64, number: usize, axes: Axes<'_>) -> PyValue {
+    fn part(&self, data: u64, number: usize, axes: ArrayAxes<'_>) -> PyValue {
         if !self.count_part() {
             return PyValue::Omitted;
         }
@@ -205,13 +205,13 @@ impl Decoder<'_, '_> {
     /// A pandas object by its shape: that of the index of each axis.
     pub(super) fn pandas(&self, object: u64, name: &str) -> Read<PyValue> {
         let heap = self.heap;
-        let manager = heap.attribute(object, "_mgr")?.ok_or(Missing::Unbound)?;
+        let manager = heap.attribute(object, "_mgr")?.ok_or(PyMissing::Unbound)?;
         // An attribute or, in a class that Cython defines, the one list among the first fields.
         let fields = heap.pointers(manager.wrapping_add(OB_HEAD), 8, 8)?.items;
         let attribute = heap.attribute(manager, "axes")?;
         let mut candidates = attribute.into_iter().chain(fields);
         let axes = candidates.find(|field| heap.is(*field, Native::List));
-        let axes = heap.list(axes.ok_or(Missing::Unbound)?, 2)?;
+        let axes = heap.list(axes.ok_or(PyMissing::Unbound)?, 2)?;
         let mut shape = Vec::new();
         for axis in axes.items.iter().rev() {
             shape.push(self.axis_length(*axis)?);
@@ -238,7 +238,7 @@ impl Decoder<'_, '_> {
         {
             return Ok(length);
         }
-        let mut data = heap.attribute(index, "_data")?.ok_or(Missing::Unbound)?;
+        let mut data = heap.attribute(index, "_data")?.ok_or(PyMissing::Unbound)?;
         // An extension array has its numpy array inside: in a field of a class that Cython
         // defines, or in an attribute.
         let is_array = |object: u64| {
@@ -255,7 +255,7 @@ impl Decoder<'_, '_> {
             data = inner.unwrap_or(data);
         }
         if !is_array(data) {
-            return Err(Missing::NotA {
+            return Err(PyMissing::NotA {
                 expected: "array of numpy",
                 address: data,
             });
@@ -267,17 +267,17 @@ impl Decoder<'_, '_> {
 
 /// The axes of an array.
 #[derive(Clone, Copy)]
-struct Axes<'a> {
+struct ArrayAxes<'a> {
     shape: &'a [u64],
     strides: &'a [u64],
 }
 
-impl<'a> Axes<'a> {
+impl<'a> ArrayAxes<'a> {
     /// Length and stride of the first axis, and the others.
-    fn split(self) -> Option<(u64, u64, Axes<'a>)> {
+    fn split(self) -> Option<(u64, u64, ArrayAxes<'a>)> {
         let (length, shape) = self.shape.split_first()?;
         let (stride, strides) = self.strides.split_first()?;
-        Some((*length, *stride, Axes { shape, strides }))
+        Some((*length, *stride, ArrayAxes { shape, strides }))
     }
 }
 

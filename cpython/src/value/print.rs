@@ -10,18 +10,18 @@ use crate::heap::{PyBytes, PyText};
 
 /// How values are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Style {
+pub enum ReprStyle {
     /// As `repr()` writes them: an object without a `__repr__` is `<module.Class object at 0x…>`.
     #[default]
     Repr,
-    /// The same, with the attributes of such objects: `<module.Class object at 0x… a=1, b=2>`.
+    /// With the attributes of such objects: `<module.Class object at 0x… a=1, b=2>`.
     Fields,
 }
 
 impl PyValue {
     /// The text of the value.
     #[must_use]
-    pub fn to_text(&self, style: Style) -> String {
+    pub fn to_text(&self, style: ReprStyle) -> String {
         let mut text = String::new();
         // Writing to a string cannot fail.
         let _ = write(&mut text, self, style);
@@ -30,7 +30,7 @@ impl PyValue {
 
     /// The text of `str()`: a text without quotes, and all else as `repr()` has it.
     #[must_use]
-    pub fn to_str(&self, style: Style) -> String {
+    pub fn to_str(&self, style: ReprStyle) -> String {
         match self {
             Self::Str(text) if text.is_cut() => format!("{}…", text.to_lossy()),
             Self::Str(text) => text.to_lossy(),
@@ -41,11 +41,11 @@ impl PyValue {
 
 impl fmt::Display for PyValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.to_text(Style::Repr))
+        f.write_str(&self.to_text(ReprStyle::Repr))
     }
 }
 
-fn write(out: &mut String, value: &PyValue, style: Style) -> fmt::Result {
+fn write(out: &mut String, value: &PyValue, style: ReprStyle) -> fmt::Result {
     match value {
         PyValue::None => out.push_str("None"),
         PyValue::Ellipsis => out.push_str("Ellipsis"),
@@ -80,7 +80,12 @@ fn write(out: &mut String, value: &PyValue, style: Style) -> fmt::Result {
     Ok(())
 }
 
-fn write_items(out: &mut String, items: &PyItems, ends: [&str; 2], style: Style) -> fmt::Result {
+fn write_items(
+    out: &mut String,
+    items: &PyItems,
+    ends: [&str; 2],
+    style: ReprStyle,
+) -> fmt::Result {
     let [open, close] = ends;
     out.push_str(open);
     for (at, item) in items.items.iter().enumerate() {
@@ -103,7 +108,7 @@ fn write_cut(out: &mut String, shown: usize, of: u64) {
     }
 }
 
-fn write_entries(out: &mut String, entries: &PyEntries, style: Style) -> fmt::Result {
+fn write_entries(out: &mut String, entries: &PyEntries, style: ReprStyle) -> fmt::Result {
     out.push('{');
     for (at, (key, value)) in entries.entries.iter().enumerate() {
         if at > 0 {
@@ -118,7 +123,7 @@ fn write_entries(out: &mut String, entries: &PyEntries, style: Style) -> fmt::Re
     Ok(())
 }
 
-fn write_call(out: &mut String, call: &PyCall, style: Style) -> fmt::Result {
+fn write_call(out: &mut String, call: &PyCall, style: ReprStyle) -> fmt::Result {
     write!(out, "{}(", call.name)?;
     for (at, argument) in call.arguments.iter().enumerate() {
         if at > 0 {
@@ -134,7 +139,7 @@ fn write_call(out: &mut String, call: &PyCall, style: Style) -> fmt::Result {
     Ok(())
 }
 
-fn write_member(out: &mut String, member: &PyMember, style: Style) -> fmt::Result {
+fn write_member(out: &mut String, member: &PyMember, style: ReprStyle) -> fmt::Result {
     match &member.name {
         Some(name) => write!(out, "<{}.{name}: ", member.class)?,
         None => write!(out, "<{}: ", member.class)?,
@@ -144,9 +149,9 @@ fn write_member(out: &mut String, member: &PyMember, style: Style) -> fmt::Resul
     Ok(())
 }
 
-fn write_instance(out: &mut String, instance: &PyInstance, style: Style) -> fmt::Result {
+fn write_instance(out: &mut String, instance: &PyInstance, style: ReprStyle) -> fmt::Result {
     write!(out, "<{} object at {:#x}", instance.class, instance.address)?;
-    if style == Style::Fields && instance.of > 0 {
+    if style == ReprStyle::Fields && instance.of > 0 {
         for (at, (name, value)) in instance.fields.iter().enumerate() {
             out.push_str(if at > 0 { ", " } else { " " });
             write!(out, "{name}=")?;

@@ -7,7 +7,7 @@ use crate::native::Native;
 
 /// A way to show objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(super) enum ReprShape {
     /// As the built-in type does.
     Native(Native),
     /// A named tuple with these fields.
@@ -41,7 +41,7 @@ struct OwnRepr {
     class: String,
 }
 
-impl Shape {
+impl ReprShape {
     pub(super) fn of(heap: &Heap<'_>, ty: &TypeInfo) -> Self {
         if ty.native == Native::Type {
             return Self::Native(Native::Type);

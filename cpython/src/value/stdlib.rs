@@ -1,9 +1,9 @@
 //! Objects of C modules of the standard library. No installed header declares most of their
 //! structures; the offsets are from their sources, and the same in all versions from 3.8 on.
 
-use super::decode::Decoder;
+use super::decode::ValueDecoder;
 use super::{PyArgument, PyCall, PyEntries, PyItems, PyValue};
-use crate::heap::{Elements, Heap, Missing, OB_HEAD, Read, TypeInfo};
+use crate::heap::{Elements, Heap, OB_HEAD, PyMissing, Read, TypeInfo};
 use crate::memory::words;
 use crate::native::Native;
 
@@ -34,7 +34,7 @@ const DATE_DATA: u64 = 25;
 const ARRAY_ITEMS: u64 = 24;
 const ARRAY_KIND: u64 = 40;
 
-impl Decoder<'_, '_> {
+impl ValueDecoder<'_, '_> {
     /// An object of a C module.
     pub(super) fn library(&self, object: u64, ty: &TypeInfo, native: Native) -> Read<PyValue> {
         match native {
@@ -61,7 +61,7 @@ impl Decoder<'_, '_> {
         self.inside(object, "...", || {
             let heap = self.heap;
             let limit = self.limits.elements;
-            // The order is in nodes of its own, of which the values are in the dict.
+            // A list of nodes has the keys in their order, and the dict has the values.
             let found = heap.dict(object, usize::MAX)?;
             let values: foldhash::HashMap<u64, u64> = found.entries.into_iter().collect();
             let mut entries = Vec::new();
@@ -254,7 +254,7 @@ pub(crate) fn deque_items(heap: &Heap<'_>, object: u64, limit: usize) -> Read<El
     let mut items = Vec::new();
     while (items.len() as u64) < limit {
         let left = BLOCK_ELEMENTS.checked_sub(index).filter(|left| *left > 0);
-        let left = left.ok_or(Missing::Damaged {
+        let left = left.ok_or(PyMissing::Damaged {
             what: "deque",
             address: object,
         })?;

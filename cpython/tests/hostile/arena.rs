@@ -1,6 +1,6 @@
 //! Memory that is made of any bytes, with an interpreter in it.
 
-use tracer_cpython::memory::{Memory, Unreadable};
+use tracer_cpython::memory::{TargetMemory, Unreadable};
 use tracer_cpython::native::KnownObjects;
 use tracer_cpython::runtime::Interpreter;
 
@@ -19,7 +19,7 @@ struct Arena {
     length: u64,
 }
 
-impl Memory for Arena {
+impl TargetMemory for Arena {
     fn read(&self, address: u64, into: &mut [u8]) -> Result<(), Unreadable> {
         let start = address.checked_sub(BASE);
         let end = start.and_then(|start| start.checked_add(into.len() as u64));
@@ -52,7 +52,7 @@ impl Arena {
                 3 => BASE + (number * 251 + at as u64) * 8 % size,
                 4 => BASE + number % KNOWN * TYPE,
                 // Flags of types: that of subclasses of built-in types.
-                5 => 1 << 31 | 1 << (number % 64) | 1 << 9 | number % 4 << 2,
+                5 => 1 << 31 | 1 << (number % 64) | 1 << 9 | (number % 4) << 2,
                 6 => number.wrapping_mul(0x0101_0101_0101_0101),
                 _ => u64::from(*kind) << 56 | number << 24,
             }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Instant;
 
-use tracer_cpython::code::{CodeIndex, SiteKind};
+use tracer_cpython::code::{CodeIndex, CodeSiteKind};
 use tracer_cpython::heap::Heap;
 use tracer_cpython::runtime::Interpreter;
 
@@ -20,7 +20,7 @@ fn line_sites(target: &Target, python: &Interpreter) -> BTreeMap<u32, Vec<(u64, 
     let mut all: BTreeMap<u32, Vec<(u64, usize)>> = BTreeMap::new();
     for line in index.lines(&heap, &target.file) {
         let sites = index.line(&heap, &target.file, line);
-        let of = sites.of_kind(SiteKind::Line);
+        let of = sites.of_kind(CodeSiteKind::Line);
         all.insert(
             line,
             of.iter().map(|site| (site.code, site.offset)).collect(),

@@ -5,7 +5,7 @@ mod driver;
 
 use std::time::{Duration, Instant};
 
-use tracer_cpython::memory::{BlockCache, Memory, Unreadable};
+use tracer_cpython::memory::{CachedMemory, TargetMemory, Unreadable};
 
 use crate::programs::all;
 
@@ -24,7 +24,7 @@ sys.stdin.read()
 
 /// Replaces some words, always the same ones.
 struct Damaged<'a> {
-    memory: &'a dyn Memory,
+    memory: &'a dyn TargetMemory,
     seed: u64,
     /// One word in so many.
     rarity: u64,
@@ -40,7 +40,7 @@ impl Damaged<'_> {
     }
 }
 
-impl Memory for Damaged<'_> {
+impl TargetMemory for Damaged<'_> {
     fn read(&self, address: u64, into: &mut [u8]) -> Result<(), Unreadable> {
         if self.read_prefix(address, into) == into.len() {
             return Ok(());
@@ -54,7 +54,7 @@ impl Memory for Damaged<'_> {
         let mut at = 0;
         while at + 8 <= length {
             let noise = self.noise(address + at as u64);
-            if noise % self.rarity == 0 {
+            if noise.is_multiple_of(self.rarity) {
                 let word: [u8; 8] = into[at..at + 8].try_into().unwrap();
                 let word = u64::from_le_bytes(word);
                 let changed = match noise >> 40 & 7 {
@@ -85,7 +85,7 @@ fn a_damaged_heap_costs_bounded_time_and_no_panic() {
         let found = target.interpreter();
         let memory = target.memory();
         // The cache makes each run read the same.
-        let cache = BlockCache::new(&memory);
+        let cache = CachedMemory::new(&memory);
         let seed = u64::from(python.minor);
         for rarity in [2000, 200] {
             let damaged = Damaged {

@@ -8,7 +8,7 @@ use tracer_cpython::runtime::Interpreter;
 use tracer_cpython::scope::FrameScope;
 use tracer_cpython::stack::{PyFrame, locals, stack, thread_names};
 use tracer_cpython::threads::threads;
-use tracer_cpython::value::{Style, ValueLimits};
+use tracer_cpython::value::{ReprStyle, ValueLimits};
 
 use crate::programs::{Python, Target, all};
 
@@ -102,7 +102,7 @@ fn a_stack_has_functions_lines_and_variables() {
                 let frame = waiting.frame(function);
                 let all = locals(waiting.heap, frame.address, ValueLimits::default())?;
                 let text = |(name, value): (String, tracer_cpython::value::PyValue)| {
-                    (name, value.to_text(Style::Repr))
+                    (name, value.to_text(ReprStyle::Repr))
                 };
                 Ok(all.into_iter().map(text).collect())
             };
@@ -170,7 +170,7 @@ fn expressions_have_the_values_that_python_gives_them() {
                     });
                 let shown = found.map(|found| {
                     let value = found.value(waiting.heap, ValueLimits::default());
-                    value.to_text(Style::Repr)
+                    value.to_text(ReprStyle::Repr)
                 });
                 if shown.as_ref().ok() != value.as_ref() {
                     wrong.push(format!("`{text}`: {value:?} {error:?}, here {shown:?}"));
@@ -200,7 +200,7 @@ fn formats_are_those_of_python() {
                     Err(error) => panic!("{value} {spec}: {error}"),
                 };
                 let limits = ValueLimits::default();
-                let shown = render(waiting.heap, &scope, &template, Style::Repr, limits);
+                let shown = render(waiting.heap, &scope, &template, ReprStyle::Repr, limits);
                 let is_right = match text {
                     Some(text) => shown == *text,
                     None => shown.starts_with('<'),
@@ -255,7 +255,7 @@ fn code_is_never_run_and_the_reason_is_told() {
                 waiting.heap,
                 &scope,
                 &template.unwrap(),
-                Style::Repr,
+                ReprStyle::Repr,
                 limits,
             );
             assert_eq!(

@@ -1,7 +1,7 @@
 //! Python programs as targets.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
@@ -164,14 +164,6 @@ impl Target {
         let input = self.input.as_mut().expect("it is open until the end");
         writeln!(input, "{line}").unwrap();
         input.flush().unwrap();
-    }
-
-    /// All that the program prints until its end, which comes with the end of its input.
-    pub(crate) fn rest(&mut self) -> String {
-        self.input = None;
-        let mut rest = String::new();
-        self.output.read_to_string(&mut rest).unwrap();
-        rest
     }
 }
 

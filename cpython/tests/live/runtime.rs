@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use tracer_cpython::memory::{Memory, Unreadable};
+use tracer_cpython::memory::{TargetMemory, Unreadable};
 use tracer_cpython::native::Native;
 use tracer_cpython::runtime::{Interpreter, Refusal, ThreadStatePlace};
 use tracer_cpython::threads::{frames, threads};
@@ -128,12 +128,12 @@ fn a_jit_is_refused() {
 
 /// A process's memory with some bytes replaced.
 struct Changed<'a> {
-    memory: &'a dyn Memory,
+    memory: &'a dyn TargetMemory,
     at: u64,
     bytes: Vec<u8>,
 }
 
-impl Memory for Changed<'_> {
+impl TargetMemory for Changed<'_> {
     fn read(&self, address: u64, into: &mut [u8]) -> Result<(), Unreadable> {
         self.memory.read(address, into)?;
         for (at, byte) in (address..).zip(into) {
@@ -219,9 +219,9 @@ fn a_version_that_has_no_table_is_refused() {
 }
 
 /// A memory whose `Py_Version` is of CPython 3.99: the first four bytes that are read at once.
-struct OtherVersion<'a>(&'a dyn Memory, u8);
+struct OtherVersion<'a>(&'a dyn TargetMemory, u8);
 
-impl Memory for OtherVersion<'_> {
+impl TargetMemory for OtherVersion<'_> {
     fn read(&self, address: u64, into: &mut [u8]) -> Result<(), Unreadable> {
         self.0.read(address, into)?;
         if let [_, _, minor, 3] = into

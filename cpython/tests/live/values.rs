@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use tracer_cpython::heap::Heap;
-use tracer_cpython::value::{Style, ValueLimits, decode};
+use tracer_cpython::value::{ReprStyle, ValueLimits, decode};
 
 use crate::programs::{Python, Target, all};
 
@@ -16,7 +16,7 @@ const ALL: ValueLimits = ValueLimits {
     parts: 100_000,
 };
 
-/// Expression, address and `repr()` of what the program prints up to an empty line.
+/// Expression, address and `repr()` of each value that the program prints, up to an empty line.
 fn said(target: &mut Target) -> Vec<(String, u64, String)> {
     let mut all = Vec::new();
     loop {
@@ -44,7 +44,7 @@ fn values_are_written_as_repr_does() {
         let mut right = 0;
         for (expression, address, repr) in &values {
             let value = decode(&heap, *address, ALL);
-            let text = value.to_text(Style::Repr);
+            let text = value.to_text(ReprStyle::Repr);
             if text == *repr {
                 right += 1;
             } else {
@@ -146,7 +146,7 @@ fn limits_cut_and_say_so() {
         let text = |at: usize| {
             let value = decode(&heap, values[at].1, limits);
             assert_eq!(value.is_partial(), at < 6, "{value}");
-            value.to_text(Style::Fields)
+            value.to_text(ReprStyle::Fields)
         };
         assert_eq!(text(0), "[0, 1, 2, … 1000 in all]");
         assert_eq!(text(1), "'xxxxx'… 50 characters in all");

@@ -14,7 +14,7 @@ use crate::support::workspace;
 /// The page, from the workspace's root.
 const PAGE: &str = "docs/limits.md";
 /// Folders of the sources that users run.
-const SOURCES: &[&str] = &["tracer-common/src", "tracer/src"];
+const SOURCES: &[&str] = &["tracer-common/src", "tracer/src", "cpython/src"];
 
 const HEADER: &str = "# Limits\n
 This page lists every limit that you can run into, with its reason and its effect. Anything that a
