@@ -92,11 +92,16 @@ pub struct Elements {
 impl<'a> Heap<'a> {
     /// The objects of this interpreter, read from this memory.
     pub fn new(memory: &'a dyn TargetMemory, python: &'a Interpreter) -> Self {
+        Self::with_reads(memory, python, HEAP_READS)
+    }
+
+    /// As [`Self::new`], with another number of reads after which the rest is missing.
+    pub fn with_reads(memory: &'a dyn TargetMemory, python: &'a Interpreter, reads: u64) -> Self {
         Self {
             memory,
             python,
             types: RefCell::default(),
-            budget: Cell::new(HEAP_READS),
+            budget: Cell::new(reads),
         }
     }
 

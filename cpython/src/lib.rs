@@ -6,6 +6,27 @@
 //!
 //! - [`runtime`] finds the interpreter in a process, or refuses it with a reason.
 //! - [`code`] finds code objects, and the code units at which the passes over a line begin.
+//! - [`scope`] has the names of a code object, and their values in a frame.
+//! - [`value`] decodes objects to typed trees, and writes them as `repr()` does.
+//! - [`expr`] evaluates expressions and templates.
+//! - [`stack`] has the frames of a thread, and the names of threads.
+//!
+//! ```no_run
+//! use tracer_cpython::code::CodeIndex;
+//! use tracer_cpython::heap::Heap;
+//! use tracer_cpython::memory::LiveMemory;
+//! use tracer_cpython::runtime::Interpreter;
+//!
+//! let pid = 4711;
+//! let python = Interpreter::find(pid)?;
+//! let memory = LiveMemory::open(pid)?;
+//! let index = CodeIndex::search(&memory, &python);
+//! let heap = Heap::new(&memory, &python);
+//! for site in index.line(&heap, "tracker.py", 26).sites {
+//!     println!("watch the byte at {:#x}", site.watch_address());
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! # Consistency
 //!

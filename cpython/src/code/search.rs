@@ -7,7 +7,7 @@ use super::lines::line_table;
 use super::sites::{CodeSite, CodeSiteKind, sites};
 use crate::heap::{Heap, Read, TypeInfo};
 use crate::interpreter::Interpreter;
-use crate::limits::{CODE_OBJECTS, CONSTANTS, DICT_SEARCH, GC_OBJECTS, MODULE_OBJECTS};
+use crate::limits::{CODE_OBJECTS, CONSTANTS, DICT_SEARCH, GC_OBJECTS, HEAP_READS, MODULE_OBJECTS};
 use crate::memory::{CachedMemory, Numbers as _, TargetMemory};
 use crate::native::Native;
 use crate::threads::{frames, threads};
@@ -66,8 +66,14 @@ impl CodeIndex {
     /// may not be found, and a code object that was found may be gone. Its identity tells.
     #[must_use]
     pub fn search(memory: &dyn TargetMemory, python: &Interpreter) -> Self {
+        Self::search_with_reads(memory, python, HEAP_READS)
+    }
+
+    /// As [`Self::search`], with another number of reads after which the search ends.
+    #[must_use]
+    pub fn search_with_reads(memory: &dyn TargetMemory, python: &Interpreter, reads: u64) -> Self {
         let cache = CachedMemory::new(memory);
-        let heap = Heap::new(&cache, python);
+        let heap = Heap::with_reads(&cache, python, reads);
         let mut search = CodeSearch {
             heap: &heap,
             function_type: python.type_of(Native::Function).unwrap_or(0),

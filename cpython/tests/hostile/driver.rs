@@ -21,6 +21,9 @@ impl ObjectNames for Anything {
     }
 }
 
+/// Reads of each pass: fewer than for a user, so that a fuzzer gets on.
+const READS: u64 = 200_000;
+
 /// Limits of the values.
 const LIMITS: ValueLimits = ValueLimits {
     depth: 6,
@@ -31,8 +34,8 @@ const LIMITS: ValueLimits = ValueLimits {
 
 /// Asks everything of a memory.
 pub(crate) fn ask(memory: &dyn TargetMemory, python: &Interpreter, objects: &[u64]) {
-    let index = CodeIndex::search(memory, python);
-    let heap = Heap::new(memory, python);
+    let index = CodeIndex::search_with_reads(memory, python, READS);
+    let heap = Heap::with_reads(memory, python, READS);
     for code in index.codes.iter().take(50) {
         black_box(sites(&heap, code.address).is_ok());
         black_box(code.identity.holds(memory, code.address));

@@ -2,13 +2,14 @@
 //!
 //! One function for each parser of foreign bytes: the file of a module, its lines, its
 //! variables, its unwind information, its code, its USDT probes, one location expression, the memory of the
-//! target, a record of the kernel, a recording, and text. `fuzz_targets/` hands them to libFuzzer, for
-//! `cargo xtask fuzz`. `tracer/tests/fuzz_corpus.rs` replays `corpus/` with the stable
+//! target, the memory of a Python, a record of the kernel, a recording, and text. `fuzz_targets/` hands them
+//! to libFuzzer, for `cargo xtask fuzz`. `tracer/tests/fuzz_corpus.rs` replays `corpus/` with the stable
 //! compiler, and `tracer/examples/damage.rs` damages whole programs: both have this file as
 //! a module of theirs.
 
 pub mod bombs;
 mod bytes;
+mod cpython;
 mod dwarf;
 mod elf_file;
 mod memory;
@@ -32,7 +33,7 @@ use self::memory::Made;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     ("elf", elf),
     ("lines", lines),
     ("variables", variables),
@@ -47,6 +48,7 @@ pub const TARGETS: [Target; 14] = [
     ("maps", maps),
     ("recording", recording),
     ("usdt", usdt),
+    ("cpython", cpython),
 ];
 
 /// Frames of one stack.
@@ -57,6 +59,11 @@ pub fn elf(bytes: &[u8]) {
     if let Some(module) = module::open(bytes) {
         module::ask_file(&module);
     }
+}
+
+/// Memory with a CPython in it: objects, code, line tables, frames.
+pub fn cpython(bytes: &[u8]) {
+    cpython::arena::case(bytes);
 }
 
 /// Notes on USDT probes, in a file whose code is all nops.
