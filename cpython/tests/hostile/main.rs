@@ -30,7 +30,7 @@ proptest! {
     }
 
     #[test]
-    fn texts_of_expressions_never_panic(text in "[-+*/%()\\[\\]{}.,:=!<>a-c0-9'\"\\\\ ]{0,60}") {
+    fn texts_of_expressions_never_panic(text in "[-+*/%()\\[\\]{}.,:=!<>abcrexuUXo0-9_'\"\\\\ é]{0,60}") {
         let _ = tracer_cpython::expr::parse_expression(&text);
         let _ = tracer_cpython::expr::parse_template(&text);
     }

@@ -45,6 +45,11 @@ fn an_interpreter_is_found_with_its_version_types_and_threads() {
             assert_eq!(u64::from(micro), said[1], "{name}");
         }
         assert_eq!(found.type_of(Native::Dict), Some(said[2]), "{name}");
+        if python.program.starts_with("/usr/bin") {
+            // Debian's compiler moves the unlikely parts of the function away, and strips the
+            // symbol of one of the two.
+            assert_eq!(found.eval.len(), 2, "{name}: {:x?}", found.eval);
+        }
         let memory = target.memory();
         let all = threads(&memory, &found);
         assert_eq!(all.len(), 3, "{name}");
