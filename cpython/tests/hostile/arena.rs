@@ -10,6 +10,9 @@ use super::driver::ask;
 const BASE: u64 = 0x10_0000;
 /// Size of a made-up type, at most.
 const TYPE: u64 = 1024;
+/// `ob_type` and `tp_flags` of a type, in all versions.
+const METATYPE: usize = 8;
+const FLAGS: usize = 168;
 /// Types that are given a place.
 const KNOWN: u64 = 48;
 
@@ -58,10 +61,19 @@ impl Arena {
             }
         };
         let words = pairs.iter().enumerate().map(word);
-        Self {
-            bytes: words.flat_map(u64::to_le_bytes).collect(),
-            length: size.max(KNOWN * TYPE) * 4,
+        let pattern: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
+        let length = size.max(KNOWN * TYPE) * 2;
+        let mut bytes: Vec<u8> = pattern.into_iter().cycle().take(length as usize).collect();
+        bytes.resize(length as usize, 0);
+        // Types are known by their flags: without these, hardly any object would be looked into.
+        for at in 0..KNOWN {
+            let flags = 1u64 << 31 | u64::from(input.get(at as usize).copied().unwrap_or(0)) << 24;
+            for (offset, word) in [(METATYPE, BASE), (FLAGS, flags)] {
+                let place = (at * TYPE) as usize + offset;
+                bytes[place..place + 8].copy_from_slice(&word.to_le_bytes());
+            }
         }
+        Self { bytes, length }
     }
 
     fn interpreter(&self, minor: u8) -> Interpreter {
@@ -81,6 +93,6 @@ pub(crate) fn case(input: &[u8]) {
     };
     let arena = Arena::new(rest);
     let python = arena.interpreter(8 + first % 8);
-    let objects: Vec<u64> = (0..16).map(|at| BASE + at * 37 * 8).collect();
+    let objects: Vec<u64> = (0..100).map(|at| BASE + at * 37 * 8).collect();
     ask(&arena, &python, &objects);
 }

@@ -49,6 +49,8 @@ fn an_interpreter_is_found_with_its_version_types_and_threads() {
             // Debian's compiler moves the unlikely parts of the function away, and strips the
             // symbol of one of the two.
             assert_eq!(found.eval.len(), 2, "{name}: {:x?}", found.eval);
+            let bytes: u64 = found.eval.iter().map(|range| range.end - range.start).sum();
+            assert!(bytes > 60_000, "{name}: {:x?}", found.eval);
         }
         let memory = target.memory();
         let all = threads(&memory, &found);
