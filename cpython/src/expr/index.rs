@@ -39,7 +39,8 @@ pub(super) fn length(heap: &Heap<'_>, of: &PyOperand) -> Evaluated<BigInt> {
         | Native::Array => heap.size(object, "container")?,
         Native::DictKeys | Native::DictValues | Native::DictItems | Native::MappingProxy => {
             let dict = heap.pointer(object, OB_HEAD)?;
-            return length(heap, &PyOperand::Object(dict));
+            // Not by recursion: a damaged view may be its own dict.
+            heap.word(dict.wrapping_add(offsets.dict_used))?
         }
         Native::Range => {
             let length = PyOperand::Object(heap.pointer(object, RANGE_LENGTH)?);
@@ -86,10 +87,7 @@ pub(super) fn index(heap: &Heap<'_>, of: &PyOperand, index: &PyOperand) -> Evalu
             element(items, heap.size(object, "list")?)
         }
         Native::Dict | Native::OrderedDict | Native::DefaultDict => key(heap, object, index),
-        Native::MappingProxy => {
-            let dict = PyOperand::Object(heap.pointer(object, OB_HEAD)?);
-            self::index(heap, &dict, index)
-        }
+        Native::MappingProxy => key(heap, heap.pointer(object, OB_HEAD)?, index),
         Native::Str => match of.text(heap)? {
             Some(text) => character(heap, &text, index),
             None => Err(not_subscriptable(heap, of)),

@@ -1,7 +1,9 @@
 //! `str`, `bytes` and `bytearray`.
 
 use super::{Heap, PyMissing, Read};
-use crate::native::Native;
+
+/// `Py_TPFLAGS_UNICODE_SUBCLASS`.
+const STR_SUBCLASS: u64 = 1 << 28;
 
 /// A text, which may be cut, and may have surrogates.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -99,6 +101,15 @@ impl Heap<'_> {
         Ok(PyText { chars, of })
     }
 
+    /// Returns true if an object is a `str` or of a subclass.
+    ///
+    /// Only flags are read: reading a whole type compares texts itself.
+    fn is_text(&self, object: u64) -> bool {
+        let ty = self.type_address(object);
+        let flags = ty.and_then(|ty| self.word(ty.wrapping_add(self.offsets().type_flags)));
+        flags.is_ok_and(|flags| flags & STR_SUBCLASS != 0)
+    }
+
     /// Returns true if an object is a `str` with this text.
     pub(crate) fn text_is(&self, object: u64, text: &str) -> bool {
         let count = text.chars().count();
@@ -106,8 +117,7 @@ impl Heap<'_> {
         if self.word(length) != Ok(count as u64) {
             return false;
         }
-        self.type_of(object)
-            .is_ok_and(|ty| ty.native == Native::Str)
+        self.is_text(object)
             && self.text(object, count).is_ok_and(|found| {
                 let mut expected = text.chars().map(u32::from);
                 found
