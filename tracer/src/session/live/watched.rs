@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tracer_common::control::ProbeControl;
+use tracer_common::control::{ENABLED, ProbeControl};
 use tracer_common::watch::WORDS;
 
 use super::attach::{NewSites, new_sites};
@@ -11,7 +11,7 @@ use super::{ExecutableId, Live, Placement};
 use crate::base::address::RunAddr;
 use crate::base::diagnostic::Diagnostic;
 use crate::event::{Done, DoneReason, PlacementId, ProbeDone};
-use crate::kernel::{SiteRequest, Watch};
+use crate::kernel::{OwnerFrame, SiteRequest, Watch};
 use crate::plan::watching::ProcessFacts;
 use crate::session::Notice;
 use crate::session::actor::NewProbe;
@@ -216,7 +216,7 @@ impl Live {
         }
         // The first hit finds the object. Further ones are turned away until the breakpoints are out.
         let control = ProbeControl {
-            enabled: 1,
+            enabled: ENABLED,
             hit_budget: 1,
             ..ProbeControl::default()
         };
@@ -232,6 +232,13 @@ impl Live {
             watched.objects.insert(cookie, site);
         }
         watched.finding = Some(helper);
+        let enders = std::mem::take(&mut watched.enders);
+        if !enders.is_empty() {
+            // Its hits count once the object is found.
+            let silent = ProbeControl::default();
+            let helper = self.attach_helper(new, placement, module, enders, &silent)?;
+            watched.ending = Some(helper);
+        }
         Ok(())
     }
 
@@ -333,17 +340,16 @@ impl Live {
         let late_us = monotonic_ns().saturating_sub(found.ktime_ns) / 1_000;
         lock(&self.machine).detach(found.slot);
         part.watched.object = Some(object.clone());
-        let enders = std::mem::take(&mut part.watched.enders);
-        if !enders.is_empty() {
+        if let Some(ending) = &part.watched.ending {
             let control = ProbeControl {
-                enabled: 1,
+                enabled: ENABLED,
                 ..ProbeControl::default()
             };
-            match self.attach_helper(&new, placement_id, &part.module, enders, &control) {
-                Ok(helper) => part.watched.ending = Some(helper),
-                Err(error) => self
-                    .shared
-                    .warn(format!("{name}: the watch does not end by itself: {error}")),
+            let woken = lock(&self.machine).set_control(ending.slot, &control);
+            if let Err(error) = woken {
+                let why = refused_by_kernel(&error);
+                self.shared
+                    .warn(format!("{name}: the watch does not end by itself: {why}"));
             }
         }
         let on_stack = match object.stack_of {
@@ -356,6 +362,14 @@ impl Live {
         ));
         placement.requests.extend(more.requests);
         placement.cookies.extend(more.cookies);
+        // It may have been left before the watch began.
+        if object
+            .watch
+            .owner
+            .is_some_and(|owner| was_left(found.pid, owner))
+        {
+            self.end_watch(probe, DoneReason::Left);
+        }
     }
 
     /// Attaches a further watched value of a probe.
@@ -525,6 +539,15 @@ fn ends_watch(probe: &Probe<Placement>, slot: u32, pid: u32, address: Option<u64
                 object.watch.pid == pid && is_same
             })
     })
+}
+
+/// Returns true if a function has returned, or if that cannot be told.
+fn was_left(pid: u32, owner: OwnerFrame) -> bool {
+    let word = read_words(pid, &[owner.slot.0])
+        .into_iter()
+        .next()
+        .flatten();
+    word != Some(owner.return_address)
 }
 
 /// The object that a hit has found.
