@@ -26,7 +26,7 @@ use crate::rates::{limits, spend, spend_counted};
 use crate::step::{Run, StepOutcome, next_common, step, step_common, step_computing};
 use crate::tally;
 use crate::task;
-use crate::watch;
+use crate::watch::words;
 
 /// Flags of the sites of a probe that times.
 const TIMED: u32 = BEGINS | ENDS | FORGETS | TURNS;
@@ -190,7 +190,7 @@ fn capture<const WHOLE: bool, const COMPUTES: bool>(
         describe_task(area);
     }
     if WHOLE && site.flags & WATCHES != 0 {
-        watch::put_words(area);
+        words::put(area);
     }
     area.first = site.first_op;
     area.next = site.first_op;

@@ -37,7 +37,6 @@ mod guard;
 mod machine;
 mod maps;
 mod memory;
-mod missed;
 mod numbers;
 mod outcome;
 mod processes;

@@ -1,5 +1,7 @@
 //! Reads of the target's memory. None of them waits for a page.
 
+pub mod missed;
+
 use aya_ebpf::helpers::generated::{bpf_probe_read_user, bpf_probe_read_user_str};
 
 /// Reads `length` bytes at `address` to `to`. Returns false if a page is not in memory or not

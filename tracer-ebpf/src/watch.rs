@@ -1,7 +1,9 @@
 //! Accesses to watched values.
 //!
 //! The kernel runs the program in the handler of the processor's debug exception, with interrupts off. So no other
-//! hit uses the words of this CPU between [`hit`] and [`put_words`].
+//! hit uses the words of this CPU between [`hit`] and [`words::put`].
+
+pub mod words;
 
 use core::ffi::c_void;
 
@@ -10,9 +12,8 @@ use aya_ebpf::helpers::generated::{
     bpf_get_current_task_btf, bpf_probe_read_user, bpf_task_pt_regs,
 };
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, PerCpuArray};
+use aya_ebpf::maps::{Array, HashMap};
 use tracer_common::limits::{MAX_WATCHED, MAX_WATCHPOINTS};
-use tracer_common::op::{ACCESS, NEW_WORDS, OLD_WORDS};
 use tracer_common::watch::{
     BY_KERNEL, BY_PROGRAM, FRAME_WAS_LEFT, OLD_IS_UNKNOWN, WORDS, WatchKey, WatchedValue,
 };
@@ -20,8 +21,8 @@ use tracer_common::watch::{
 use crate::arch::{self, TargetRegisters};
 use crate::atomic;
 use crate::machine;
-use crate::maps::ScratchArea;
 use crate::task;
+use crate::watch::words::{WORDS_OF_HIT, WordsOfHit};
 
 /// Indices of the values, by breakpoint.
 #[map(name = "WATCHPOINTS")]
@@ -30,20 +31,6 @@ static WATCHPOINTS: HashMap<WatchKey, u32> = HashMap::with_max_entries(MAX_WATCH
 /// Watched values.
 #[map(name = "WATCHED")]
 static WATCHED: Array<WatchedValue> = Array::with_max_entries(MAX_WATCHED, 0);
-
-/// The words of the hit that this CPU runs.
-#[repr(C)]
-struct WordsOfHit {
-    new: [u64; WORDS],
-    old: [u64; WORDS],
-    access: u64,
-    /// Output of helpers.
-    word: u64,
-    key: WatchKey,
-}
-
-#[map(name = "WORDS_OF_HIT")]
-static WORDS_OF_HIT: PerCpuArray<WordsOfHit> = PerCpuArray::with_max_entries(1, 0);
 
 /// Runs the site of the breakpoint that has fired.
 #[inline(always)]
@@ -115,19 +102,4 @@ fn read(watched: &WatchedValue, words: &mut WordsOfHit) {
         unsafe { bpf_probe_read_user(core::ptr::from_mut(into).cast(), length, from as *const _) };
         words.old[index] = atomic::exchange(&watched.last[index], *into);
     }
-}
-
-/// Copies the words of the hit to the machine registers.
-#[inline(never)]
-pub fn put_words(area: &mut ScratchArea) {
-    let Some(words) = WORDS_OF_HIT.get_ptr(0) else {
-        return;
-    };
-    // SAFETY: only this hit uses the words of this CPU, see above.
-    let words = unsafe { &*words };
-    for index in 0..WORDS {
-        area.registers[NEW_WORDS as usize + index] = words.new[index];
-        area.registers[OLD_WORDS as usize + index] = words.old[index];
-    }
-    area.registers[ACCESS as usize] = words.access;
 }

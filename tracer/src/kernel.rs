@@ -37,4 +37,4 @@ pub use selection::{
     FamilyMember, MemberOrigin, MissedMembers, NameRule, ProcessSelection, RuleKinds, SelectionRule,
 };
 pub use traces::{OpenTracedCall, TraceRequest, TracedCaller};
-pub use trigger::{OwnerFrame, Trigger, Uprobe, Watch, WatchedAccess};
+pub use trigger::{OwnerFrame, Trigger, Uprobe, WatchOn, WatchedMemory};

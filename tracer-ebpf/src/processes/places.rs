@@ -9,8 +9,8 @@ use tracer_common::record::{CHUNK_FAULT, CHUNK_UNPLACED};
 
 use super::running::current;
 use crate::maps::ScratchArea;
+use crate::memory::missed::missed;
 use crate::memory::read_user;
-use crate::missed::missed;
 use crate::numbers::{jump, register, set};
 
 /// Insert only a key that is not in the map (`BPF_NOEXIST`).

@@ -22,7 +22,7 @@ use tracer_common::trace::{SeenTarget, TraceState};
 
 use self::allocator::RangeAllocator;
 use self::closing::Closing;
-use self::installed::{HeldSites, Installed, WatchedSite};
+use self::installed::{HeldSites, Installed, InstalledWatch};
 use self::links::{Linked, SiteAttacher};
 use super::bpf;
 use super::error::KernelError;
@@ -300,7 +300,7 @@ impl Machine {
                     .watched_room
                     .take(1)
                     .ok_or_else(|| full("watched values", 1, &self.watched_room))?;
-                reserved.watched.push(WatchedSite {
+                reserved.watched.push(InstalledWatch {
                     watch: watch.clone(),
                     index,
                     cookie,

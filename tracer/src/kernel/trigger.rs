@@ -10,12 +10,12 @@ pub enum Trigger {
     /// An instruction is about to run, or a function returns.
     Uprobe(Uprobe),
     /// A thread of a process has accessed a value.
-    Watch(Watch),
+    Watch(WatchedMemory),
 }
 
 /// A value in the memory of one process.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Watch {
+pub struct WatchedMemory {
     /// The process.
     pub pid: u32,
     /// The only thread whose accesses are hits, with all that it starts. `None` for all threads.
@@ -25,7 +25,7 @@ pub struct Watch {
     /// Its size in bytes, from 1 to [`MAX_WATCHED_BYTES`](tracer_common::watch::MAX_WATCHED_BYTES).
     pub size: u32,
     /// The accesses that are hits.
-    pub on: WatchedAccess,
+    pub on: WatchOn,
     /// The function whose frame has the value. `None` if it is on no stack, or if that is not known.
     pub owner: Option<OwnerFrame>,
 }
@@ -41,7 +41,7 @@ pub struct OwnerFrame {
 
 /// The accesses to a watched value that are hits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum WatchedAccess {
+pub enum WatchOn {
     /// Writes, of the same value too.
     #[default]
     Write,
@@ -87,7 +87,7 @@ impl Trigger {
 
     /// The watched value, if the trigger is one.
     #[must_use]
-    pub const fn watch(&self) -> Option<&Watch> {
+    pub const fn watch(&self) -> Option<&WatchedMemory> {
         match self {
             Self::Uprobe(_) => None,
             Self::Watch(watch) => Some(watch),

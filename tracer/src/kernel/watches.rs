@@ -17,7 +17,7 @@ use tracer_common::watch::{MAX_WATCHED_BYTES, WatchKey, WatchedValue};
 use super::bpf::{self, Insert};
 use super::error::KernelError;
 use super::load::object::Image;
-use super::trigger::{Watch, WatchedAccess};
+use super::trigger::{WatchOn, WatchedMemory};
 
 /// `HW_BREAKPOINT_W` and `HW_BREAKPOINT_RW` of the kernel.
 const WRITES: u32 = 2;
@@ -48,7 +48,12 @@ impl WatchMaps {
     ///
     /// # Errors
     /// Another probe watches one of the addresses, or the kernel refused.
-    pub(super) fn name(&self, watch: &Watch, index: u32, cookie: u32) -> Result<(), KernelError> {
+    pub(super) fn name(
+        &self,
+        watch: &WatchedMemory,
+        index: u32,
+        cookie: u32,
+    ) -> Result<(), KernelError> {
         let value = WatchedValue {
             address: watch.address.0,
             size: watch.size,
@@ -76,7 +81,7 @@ impl WatchMaps {
     }
 
     /// Accesses to the value are no more hits.
-    pub(super) fn forget(&self, watch: &Watch) -> Result<(), KernelError> {
+    pub(super) fn forget(&self, watch: &WatchedMemory) -> Result<(), KernelError> {
         bpf::remove(self.watchpoints.fd().as_fd(), &keys(watch)).map_err(write)
     }
 
@@ -102,9 +107,9 @@ fn write(source: io::Error) -> KernelError {
 }
 
 /// The keys of the breakpoints of a watch.
-fn keys(watch: &Watch) -> Vec<WatchKey> {
-    let key = |(address, _)| WatchKey {
-        address,
+fn keys(watch: &WatchedMemory) -> Vec<WatchKey> {
+    let key = |part: WatchPoint| WatchKey {
+        address: part.address,
         pid: watch.pid,
         padding: 0,
     };
@@ -114,15 +119,25 @@ fn keys(watch: &Watch) -> Vec<WatchKey> {
         .collect()
 }
 
+/// The bytes of one breakpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct WatchPoint {
+    address: u64,
+    length: u32,
+}
+
 /// The breakpoints of a value: each covers 1, 2, 4 or 8 bytes at a multiple of its size.
-pub(super) fn parts(address: u64, size: u32) -> Vec<(u64, u32)> {
+fn parts(address: u64, size: u32) -> Vec<WatchPoint> {
     let (mut at, mut left) = (address, u64::from(size));
     let mut parts = Vec::new();
     while left > 0 {
         let aligned = 1_u64 << at.trailing_zeros().min(3);
         let fits = 1_u64 << left.ilog2();
         let length = aligned.min(fits);
-        parts.push((at, u32::try_from(length).unwrap_or(8)));
+        parts.push(WatchPoint {
+            address: at,
+            length: u32::try_from(length).unwrap_or(8),
+        });
         at = at.wrapping_add(length);
         left -= length;
     }
@@ -133,7 +148,10 @@ pub(super) fn parts(address: u64, size: u32) -> Vec<(u64, u32)> {
 ///
 /// # Errors
 /// A thread has no free debug register, or the kernel refused.
-pub(super) fn link(program: BorrowedFd<'_>, watch: &Watch) -> Result<Vec<OwnedFd>, KernelError> {
+pub(super) fn link(
+    program: BorrowedFd<'_>,
+    watch: &WatchedMemory,
+) -> Result<Vec<OwnedFd>, KernelError> {
     debug_assert!(watch.size as usize <= MAX_WATCHED_BYTES);
     let mut links = Vec::new();
     let mut done = BTreeSet::new();
@@ -156,7 +174,7 @@ pub(super) fn link(program: BorrowedFd<'_>, watch: &Watch) -> Result<Vec<OwnedFd
 }
 
 /// The threads of the process that are to be watched.
-fn threads(watch: &Watch) -> Result<Vec<u32>, KernelError> {
+fn threads(watch: &WatchedMemory) -> Result<Vec<u32>, KernelError> {
     if let Some(thread) = watch.thread {
         return Ok(vec![thread]);
     }
@@ -181,7 +199,7 @@ fn threads(watch: &Watch) -> Result<Vec<u32>, KernelError> {
 /// Makes the events of one thread. A thread that has ended has none.
 fn link_thread(
     program: BorrowedFd<'_>,
-    watch: &Watch,
+    watch: &WatchedMemory,
     thread: u32,
 ) -> Result<Vec<OwnedFd>, KernelError> {
     let mut links = Vec::new();
@@ -209,18 +227,18 @@ fn link_thread(
 }
 
 /// Makes an event for accesses of a thread, and of the threads that it starts, to some bytes.
-fn open(thread: u32, (address, length): (u64, u32), on: WatchedAccess) -> io::Result<OwnedFd> {
+fn open(thread: u32, part: WatchPoint, on: WatchOn) -> io::Result<OwnedFd> {
     #[expect(unsafe_code, reason = "a struct of plain numbers")]
     // SAFETY: all zeroes are a value of it.
     let mut event: perf_event_attr = unsafe { mem::zeroed() };
     event.type_ = perf_type_id::PERF_TYPE_BREAKPOINT as u32;
     event.size = u32::try_from(size_of::<perf_event_attr>()).map_err(io::Error::other)?;
     event.bp_type = match on {
-        WatchedAccess::Write => WRITES,
-        WatchedAccess::Any => READS_AND_WRITES,
+        WatchOn::Write => WRITES,
+        WatchOn::Any => READS_AND_WRITES,
     };
-    event.__bindgen_anon_3.bp_addr = address;
-    event.__bindgen_anon_4.bp_len = u64::from(length);
+    event.__bindgen_anon_3.bp_addr = part.address;
+    event.__bindgen_anon_4.bp_len = u64::from(part.length);
     event.__bindgen_anon_1.sample_period = 1;
     event.set_inherit(1);
     event.set_inherit_thread(1);
@@ -252,16 +270,21 @@ fn open(thread: u32, (address, length): (u64, u32), on: WatchedAccess) -> io::Re
 mod tests {
     use super::*;
 
+    fn of(address: u64, size: u32) -> Vec<(u64, u32)> {
+        let parts = parts(address, size).into_iter();
+        parts.map(|part| (part.address, part.length)).collect()
+    }
+
     #[test]
     fn a_value_is_covered_by_aligned_breakpoints() {
-        assert_eq!(parts(0x1000, 4), [(0x1000, 4)]);
-        assert_eq!(parts(0x1001, 3), [(0x1001, 1), (0x1002, 2)]);
-        assert_eq!(parts(0x1004, 8), [(0x1004, 4), (0x1008, 4)]);
-        assert_eq!(parts(0x1000, 24), [(0x1000, 8), (0x1008, 8), (0x1010, 8)]);
-        for (address, size) in (0..16).flat_map(|at| (1..=32).map(move |size| (0x1000 + at, size)))
-        {
+        assert_eq!(of(0x1000, 4), [(0x1000, 4)]);
+        assert_eq!(of(0x1001, 3), [(0x1001, 1), (0x1002, 2)]);
+        assert_eq!(of(0x1004, 8), [(0x1004, 4), (0x1008, 4)]);
+        assert_eq!(of(0x1000, 24), [(0x1000, 8), (0x1008, 8), (0x1010, 8)]);
+        let all = (0..16).flat_map(|at| (1..=32).map(move |size| (0x1000 + at, size)));
+        for (address, size) in all {
             let mut at = address;
-            for (begin, length) in parts(address, size) {
+            for (begin, length) in of(address, size) {
                 assert_eq!((begin, begin % u64::from(length)), (at, 0));
                 at += u64::from(length);
             }

@@ -57,7 +57,7 @@ struct PageRequest {
     limit: Option<u64>,
 }
 
-/// What a tool does to the program.
+/// The effect of a tool on the program.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ToolEffect {
     /// It looks.
@@ -120,7 +120,7 @@ fn request<I: DeserializeOwned>(arguments: JsonObject) -> Result<I, Diagnostic> 
     })
 }
 
-/// A schema without the formats that are Rust's, of which validators warn.
+/// A schema without Rust's own formats, because validators warn about them.
 fn plain(schema: &JsonObject) -> Arc<JsonObject> {
     fn remove(value: &mut Value) {
         match value {

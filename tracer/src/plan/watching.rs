@@ -48,13 +48,13 @@ pub struct WatchPlan {
 
 /// The value whose accesses a plan is for.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::plan) struct WatchedValue {
+pub(in crate::plan) struct WatchedOperand {
     pub(in crate::plan) ty: TypeId,
     pub(in crate::plan) size: u64,
 }
 
 /// Facts about a process that the address of a value may depend on.
-pub struct ProcessFacts<'p> {
+pub struct WatchedProcess<'p> {
     /// Run address of the site.
     pub site: u64,
     /// The thread pointer of the thread that the value is of. `None` if it is not known.
@@ -101,7 +101,7 @@ pub fn watch(
         ..input.clone()
     };
     let mut anywhere = scope(input);
-    anywhere.watched = Some(WatchedValue { ty, size });
+    anywhere.watched = Some(WatchedOperand { ty, size });
     let mut compiler = Compiler::new(input, &anywhere);
     let mut asm = Asm::new();
     let condition = compiler.condition(&mut asm, spec)?;
@@ -215,7 +215,7 @@ fn place(compiler: &Compiler<'_>, value: &Expr, name: &str) -> Result<(Ir, TypeI
 }
 
 /// The words of a value, from a machine register on. Those before the access may not be known.
-pub(in crate::plan) fn words(value: WatchedValue, first: u8) -> Spots {
+pub(in crate::plan) fn words(value: WatchedOperand, first: u8) -> Spots {
     let mut spots = Vec::new();
     let mut left = value.size;
     for register in first.. {
@@ -238,7 +238,7 @@ pub(in crate::plan) fn words(value: WatchedValue, first: u8) -> Spots {
 }
 
 /// The value that a name means in the plan of an access: `old` or `new`.
-pub(in crate::plan) fn named(value: WatchedValue, name: &str) -> Option<Operand> {
+pub(in crate::plan) fn named(value: WatchedOperand, name: &str) -> Option<Operand> {
     let first = match name {
         "old" => OLD_WORDS,
         "new" => NEW_WORDS,
@@ -265,7 +265,7 @@ impl Compiler<'_> {
             if index > 0 {
                 self.parts.push(MessagePart::Text(" → ".into()));
             }
-            // What the value pointed to before the access may be gone, or something else by now.
+            // The target of a pointer that was replaced may be gone, or something else by now.
             let shape = match first {
                 OLD_WORDS => self.builder.shape_without_targets(value.ty),
                 _ => self.builder.shape(value.ty, FOLLOWED_OPS),
@@ -309,7 +309,7 @@ impl WatchedPlace {
     ///
     /// # Errors
     /// A pointer on the way is null or cannot be read, or the address depends on something else.
-    pub fn address(&self, facts: &ProcessFacts<'_>) -> Result<u64, Unavailable> {
+    pub fn address(&self, facts: &WatchedProcess<'_>) -> Result<u64, Unavailable> {
         evaluate(&self.address, facts)
     }
 }
@@ -319,7 +319,7 @@ fn unsupported() -> Unavailable {
 }
 
 /// Computes a number outside of a hit.
-fn evaluate(ir: &Ir, facts: &ProcessFacts<'_>) -> Result<u64, Unavailable> {
+fn evaluate(ir: &Ir, facts: &WatchedProcess<'_>) -> Result<u64, Unavailable> {
     let number = |ir: &Ir| evaluate(ir, facts);
     Ok(match ir {
         Ir::Const(value) => *value,
@@ -382,7 +382,7 @@ fn extended(value: u64, size: u8, signed: bool) -> u64 {
     }
 }
 
-fn is_true(test: &Test, facts: &ProcessFacts<'_>) -> Result<bool, Unavailable> {
+fn is_true(test: &Test, facts: &WatchedProcess<'_>) -> Result<bool, Unavailable> {
     Ok(match test {
         Test::Known(value) => *value,
         Test::Compare(condition, left, right) => {

@@ -9,7 +9,8 @@ pub(in crate::session) mod runtime;
 mod semaphores;
 mod steps;
 pub(in crate::session) mod warm_pages;
-pub(in crate::session) mod watched;
+pub(in crate::session) mod watch_part;
+mod watched;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,7 +34,7 @@ use crate::plan::{AddressBase, Plan, PlanInput, Returned};
 use crate::session::prepare::copies::{CopyPlan, is_bound, others};
 use crate::session::prepare::placing::{SitePlacer, emulates_nops};
 use crate::session::prepare::refusal::SiteRefusal;
-use crate::session::prepare::watched::ReadyWatch;
+use crate::session::prepare::watch_part::ReadyWatch;
 use crate::session::sites::located::ProbeLocation;
 use crate::session::sites::module_numbers::ModuleNumbers;
 use crate::session::sites::modules::{Modules, TargetModule};

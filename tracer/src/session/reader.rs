@@ -33,6 +33,7 @@ use super::feed::QueueRoom;
 use crate::base::address::RunAddr;
 use crate::base::cancel;
 use crate::base::limits::LAST_WRITES;
+use crate::debuginfo::site::Site;
 use crate::event::{Event, LeftOut, PlacementId, SiteOrigin, SpanContext, Stack, Used};
 use crate::kernel::{OpenCalls, Ring};
 use crate::plan::timing::SpanBegin;
@@ -40,13 +41,13 @@ use crate::plan::{Context, DecodeScratch, Decoded, EventBuffers};
 use crate::session::Notice;
 use crate::session::reader::backlog::Backlog;
 use crate::session::reader::clock::{WallOffset, monotonic_ns};
-use crate::session::reader::objects::{WatchMark, WatchNews};
-use crate::session::reader::site_table::{SiteEntry, SiteTable};
+use crate::session::reader::objects::WatchNews;
+use crate::session::reader::site_table::{SiteEntry, SiteTable, WatchMark};
 use crate::session::reader::symbols::ModuleSymbols;
 use crate::session::reader::wait::{Waiter, Woken};
 use crate::session::shared::{ReaderNews, SharedState};
-use crate::stack::PlacedModule;
-use accesses::AccessReader;
+use crate::stack::{CapturedStack, PlacedModule};
+use accesses::{AccessOrigin, AccessReader};
 use frames::WantedStack;
 use spans::{EndedCall, EndedSpan, PendingEvent, SpanEnd, SpanReader, Surroundings};
 use steps::LoopFilter;
@@ -301,9 +302,12 @@ impl<'a> RingReader<'a> {
         if self.used.len() < count {
             self.used.extend(shared.feed.used());
         }
-        let (used, scratch) = (&mut self.used, &mut self.scratch);
+        let used = &mut self.used;
+        let mut tools = DecodeTools {
+            scratch: &mut self.scratch,
+            accesses: &mut self.accesses,
+        };
         let left_out = &mut self.left_out;
-        let accesses = &mut self.accesses;
         let mut pending = Vec::new();
         let taken = self.backlog.take(count, |record| {
             let Some(header) = header_of(record) else {
@@ -332,7 +336,7 @@ impl<'a> RingReader<'a> {
                         hit.tell_mark(mark, entry);
                         return ControlFlow::Continue(());
                     }
-                    match event(&sites, entry, &hit, used.pop(), (scratch, accesses)) {
+                    match event(&sites, entry, &hit, used.pop(), &mut tools) {
                         Some(mut made) => {
                             let so_far = left_out.entry(entry.origin.placement).or_default();
                             let mut left_out = so_far.advance(&header);
@@ -431,6 +435,18 @@ struct Hit<'a> {
 }
 
 impl Hit<'_> {
+    /// Puts the time, the thread and the number of the hit into its event.
+    fn put_thread(&self, event: &mut Event, name: &[u8]) {
+        event.time_ns = self.time_ns;
+        event.pid = self.header.pid;
+        event.tid = self.header.tid;
+        event.thread.clear();
+        event.thread.push_str(&String::from_utf8_lossy(name));
+        event.hit = self.header.hit;
+        event.span = None;
+        event.context = SpanContext::Outside;
+    }
+
     /// Tells the owner of a hit that finds the object of a watch, or ends the watch.
     fn tell_mark(&self, mark: WatchMark, entry: &SiteEntry) {
         let find = |address| self.symbols.placed(address, self.header.ktime_ns);
@@ -450,7 +466,7 @@ fn event(
     entry: &SiteEntry,
     hit: &Hit<'_>,
     used: Option<Used>,
-    (scratch, accesses): (&mut DecodeScratch, &mut AccessReader),
+    tools: &mut DecodeTools<'_>,
 ) -> Option<PendingEvent> {
     let Hit {
         header,
@@ -459,11 +475,7 @@ fn event(
         labels,
         ..
     } = *hit;
-    let name = header
-        .comm
-        .split(|&byte| byte == 0)
-        .next()
-        .unwrap_or_default();
+    let name = thread_name(header);
     let process = || {
         let is_first_thread = header.pid == header.tid;
         labels.labels_of(header.pid, if is_first_thread { name } else { b"" })
@@ -493,7 +505,9 @@ fn event(
         let layout = &entry.layout;
         let decoded = match steps::is_of_next_call(header, record) {
             true => Decoded::default(),
-            false => layout.decode_into(record, &context, room, scratch).ok()?,
+            false => layout
+                .decode_into(record, &context, room, tools.scratch)
+                .ok()?,
         };
         (&entry.origin, decoded)
     } else {
@@ -512,54 +526,31 @@ fn event(
         (Some(begin), _) => ended_span(begin, header, &mut decoded)?.map(Box::new),
         _ => None,
     };
-    let accessed = match (decoded.access, &decoded.stack) {
-        (Some(access), Some(stack)) => {
-            Some(accesses.origin(entry, access, &stack.registers, &find)?)
-        }
-        _ => None,
-    };
-    if objects::is_gone(entry, header, &decoded) {
-        let slot = entry.slot;
-        labels.tell_owner(ReaderNews::Watch(WatchNews::Left { slot }));
-    }
-    let wanted = decoded.stack.filter(|_| entry.style.depth > 0);
-    let stack = wanted.map(|captured| {
-        let site = accessed
-            .as_ref()
-            .and_then(|accessed| accessed.site.as_ref());
-        let wanted = WantedStack {
-            site: site.or(entry.site.as_ref()),
-            depth: entry.style.depth,
-            variables: entry.style.callers.then(|| entry.layout.redactor()),
-        };
-        frames::stack(&captured, wanted, &find)
-    });
+    let accessed = tools.accessed(entry, hit, &decoded, &find)?;
+    let site = accessed
+        .as_ref()
+        .and_then(|accessed| accessed.site.as_ref());
+    let site = site.or(entry.site.as_ref());
+    let stack = decoded.stack.as_ref().filter(|_| entry.style.depth > 0);
+    let stack = stack.map(|captured| stack_of(entry, captured, site, &find));
     let origin = accessed
         .as_ref()
         .map_or(origin, |accessed| &accessed.origin);
     if !Arc::ptr_eq(&event.origin, origin) {
         event.origin = Arc::clone(origin);
     }
-    event.time_ns = hit.time_ns;
-    event.pid = header.pid;
-    event.tid = header.tid;
-    event.thread.clear();
-    event.thread.push_str(&String::from_utf8_lossy(name));
-    event.hit = header.hit;
+    hit.put_thread(event, name);
     event.message = decoded.message;
     event.values = decoded.values;
     event.stack = stack.unwrap_or_default();
-    event.span = None;
     event.step = step.map(Box::new);
-    event.access = None;
-    if let Some(accessed) = &accessed {
-        if entry.spec.template.is_none() {
-            event.message.push_str(" by ");
-            event.message.push_str(&accessed.author());
-        }
-        event.access = Some(Box::new(accessed.access.clone()));
+    event.access = accessed
+        .as_ref()
+        .map(|accessed| Box::new(accessed.access.clone()));
+    if let Some(accessed) = accessed.filter(|_| entry.spec.template.is_none()) {
+        event.message.push_str(" by ");
+        event.message.push_str(&accessed.author());
     }
-    event.context = SpanContext::Outside;
     Some(PendingEvent {
         event: made,
         ktime_ns: header.ktime_ns,
@@ -568,6 +559,57 @@ fn event(
         is_measured: begin.is_some(),
         ended,
     })
+}
+
+/// The thread's name, without the zeroes behind it.
+fn thread_name(header: &RecordHeader) -> &[u8] {
+    let mut parts = header.comm.split(|&byte| byte == 0);
+    parts.next().unwrap_or_default()
+}
+
+/// The parts of the reader that make events.
+struct DecodeTools<'r> {
+    scratch: &'r mut DecodeScratch,
+    accesses: &'r mut AccessReader,
+}
+
+impl DecodeTools<'_> {
+    /// The code that made the access of a hit, if it is one. The outer `None` is for a record without its registers.
+    fn accessed(
+        &mut self,
+        entry: &SiteEntry,
+        hit: &Hit<'_>,
+        decoded: &Decoded,
+        find: &dyn Fn(RunAddr) -> Option<PlacedModule>,
+    ) -> Option<Option<Arc<AccessOrigin>>> {
+        let (Some(access), Some(stack)) = (decoded.access, &decoded.stack) else {
+            return Some(None);
+        };
+        if objects::is_gone(entry, hit.header, decoded) {
+            let slot = entry.slot;
+            let left = ReaderNews::Watch(WatchNews::Left { slot });
+            hit.labels.tell_owner(left);
+        }
+        let registers = &stack.registers;
+        self.accesses
+            .origin(entry, access, registers, find)
+            .map(Some)
+    }
+}
+
+/// The call stack of a hit.
+fn stack_of(
+    entry: &SiteEntry,
+    captured: &CapturedStack,
+    site: Option<&Site>,
+    find: &dyn Fn(RunAddr) -> Option<PlacedModule>,
+) -> Stack {
+    let wanted = WantedStack {
+        site,
+        depth: entry.style.depth,
+        variables: entry.style.callers.then(|| entry.layout.redactor()),
+    };
+    frames::stack(captured, wanted, find)
 }
 
 /// The frames around a hit that may be spans. `None` if the session has no spans, or the record no stack.

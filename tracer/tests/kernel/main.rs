@@ -9,6 +9,7 @@
 mod accounts;
 mod addresses;
 mod agreement;
+mod calls;
 mod cost;
 mod expressions;
 mod family;
@@ -22,7 +23,5 @@ mod places;
 mod selection;
 mod sites;
 mod support;
-mod timing;
-mod trace;
 mod waiting;
 mod watch;

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use tracer::base::address::RunAddr;
-use tracer::kernel::{KernelError, SiteRequest, Trigger, Watch, WatchedAccess};
+use tracer::kernel::{KernelError, SiteRequest, Trigger, WatchOn, WatchedMemory};
 use tracer_common::control::WATCHES;
 use tracer_common::op::{ACCESS, NEW_WORDS, OLD_WORDS};
 use tracer_common::watch::{BY_PROGRAM, OLD_IS_UNKNOWN};
@@ -12,10 +12,10 @@ use crate::support::rig::{Rig, UNLIMITED, Way, emit, program};
 
 const RING: u32 = 1 << 22;
 
-fn request(address: u64, size: u32, on: WatchedAccess) -> SiteRequest {
+fn request(address: u64, size: u32, on: WatchOn) -> SiteRequest {
     let ops = vec![emit(0, OLD_WORDS), emit(1, NEW_WORDS), emit(2, ACCESS)];
     SiteRequest {
-        trigger: Trigger::Watch(Watch {
+        trigger: Trigger::Watch(WatchedMemory {
             pid: std::process::id(),
             thread: None,
             address: RunAddr(address),
@@ -61,7 +61,7 @@ fn each_write_is_a_hit_with_the_value_before_and_after() {
         return;
     };
     static VALUE: AtomicU32 = AtomicU32::new(7);
-    let request = request(VALUE.as_ptr() as u64, 4, WatchedAccess::Write);
+    let request = request(VALUE.as_ptr() as u64, 4, WatchOn::Write);
     let (slot, cookie) = watch(&mut rig, &request).expect("attached");
     rig.machine
         .set_last_value(cookie, [7, 0, 0, 0])
@@ -84,7 +84,7 @@ fn value_before_the_first_access_is_not_known_unless_it_was_told() {
         return;
     };
     static VALUE: AtomicU64 = AtomicU64::new(1);
-    let request = request(VALUE.as_ptr() as u64, 8, WatchedAccess::Any);
+    let request = request(VALUE.as_ptr() as u64, 8, WatchOn::Any);
     let (slot, cookie) = watch(&mut rig, &request).expect("attached");
     VALUE.store(2, Ordering::Relaxed);
     // Too late: there was an access.
@@ -105,8 +105,8 @@ fn late_threads_are_watched_and_a_fifth_value_is_refused() {
         return;
     };
     static VALUES: [AtomicU64; 5] = [const { AtomicU64::new(0) }; 5];
-    let requests = [0, 1, 2, 3, 4]
-        .map(|index| request(VALUES[index].as_ptr() as u64, 8, WatchedAccess::Write));
+    let requests =
+        [0, 1, 2, 3, 4].map(|index| request(VALUES[index].as_ptr() as u64, 8, WatchOn::Write));
     let mut slots = Vec::new();
     for request in &requests[..4] {
         slots.push(watch(&mut rig, request).expect("attached").0);
@@ -141,7 +141,7 @@ fn value_that_is_watched_is_refused_until_its_probe_is_removed() {
         return;
     };
     static VALUE: AtomicU64 = AtomicU64::new(1);
-    let request = request(VALUE.as_ptr() as u64, 8, WatchedAccess::Write);
+    let request = request(VALUE.as_ptr() as u64, 8, WatchOn::Write);
     let (slot, _) = watch(&mut rig, &request).expect("attached");
     let again = watch(&mut rig, &request).expect_err("it is watched");
     assert!(

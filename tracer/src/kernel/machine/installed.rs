@@ -8,7 +8,7 @@ use rustix::fs::{Mode, OFlags};
 use tracer_common::control::{BEGINS, ENDS, STEPS};
 
 use super::site::SiteRequest;
-use crate::kernel::trigger::{Trigger, Uprobe, Watch};
+use crate::kernel::trigger::{Trigger, Uprobe, WatchedMemory};
 
 /// Elements of the kernel's maps for one probe and its sites, not attached yet.
 #[derive(Debug, Default)]
@@ -28,13 +28,13 @@ pub struct Reserved {
     /// It is a trace.
     pub(super) traces: bool,
     /// Its watched values.
-    pub(super) watched: Vec<WatchedSite>,
+    pub(super) watched: Vec<InstalledWatch>,
 }
 
 /// A watched value and its place in the maps.
 #[derive(Clone, Debug)]
-pub(super) struct WatchedSite {
-    pub(super) watch: Watch,
+pub(super) struct InstalledWatch {
+    pub(super) watch: WatchedMemory,
     /// Index of the value.
     pub(super) index: u32,
     /// The site.

@@ -12,7 +12,7 @@ use crate::kernel::error::KernelError;
 use crate::kernel::load::programs::Programs;
 use crate::kernel::options::Processes;
 use crate::kernel::perf;
-use crate::kernel::trigger::{Uprobe, Watch};
+use crate::kernel::trigger::{Uprobe, WatchedMemory};
 use crate::kernel::watches::{self, WatchMaps};
 use crate::program::Runner;
 
@@ -62,7 +62,7 @@ impl SiteAttacher<'_> {
     fn watch(
         &mut self,
         runner: Runner,
-        watch: &Watch,
+        watch: &WatchedMemory,
         reserved: &Reserved,
         index: usize,
     ) -> Result<Vec<Link>, KernelError> {

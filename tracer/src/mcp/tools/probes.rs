@@ -161,7 +161,7 @@ struct ProbesAnswer {
     /// Offset of the next page.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<u64>,
-    /// What the session had to tell since the last time.
+    /// News of the session since the last time.
     notes: Vec<String>,
 }
 

@@ -85,7 +85,7 @@ struct EventsAnswer {
     forgotten: u64,
     /// Nothing more will come: all targets are gone.
     over: bool,
-    /// What the session had to tell since the last time.
+    /// News of the session since the last time.
     notes: Vec<String>,
 }
 

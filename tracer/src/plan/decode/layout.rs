@@ -94,7 +94,7 @@ pub struct Decoded {
 }
 
 /// The parts of a record.
-struct Parts {
+struct RecordParts {
     header: RecordHeader,
     values: Vec<NamedValue>,
     stack: Option<CapturedStack>,
@@ -206,7 +206,7 @@ impl Layout {
         let mut scratch = DecodeScratch::default();
         let end = self.values(&rest, context, Vec::new(), Vec::new(), &mut scratch)?;
         let begun = begin.values(&kept, context, end.values, Vec::new(), &mut scratch)?;
-        let parts = Parts {
+        let parts = RecordParts {
             values: begun.values,
             ..end
         };
@@ -252,7 +252,7 @@ impl Layout {
         context: &Context<'_>,
     ) -> Result<Decoded, DecodeError> {
         let (header, values) = self.begun(header, chunks, context)?;
-        let parts = Parts {
+        let parts = RecordParts {
             header,
             values,
             stack: None,
@@ -288,7 +288,7 @@ impl Layout {
         end: Vec<NamedValue>,
         mut named: Vec<NamedValue>,
         scratch: &mut DecodeScratch,
-    ) -> Result<Parts, DecodeError> {
+    ) -> Result<RecordParts, DecodeError> {
         let (header, chunks) = Chunks::of(record)?;
         let mut decoder = Decoder::new(chunks, context.symbols, &self.captured);
         let values = &mut scratch.values;
@@ -340,7 +340,7 @@ impl Layout {
             count += 1;
         }
         named.truncate(count);
-        Ok(Parts {
+        Ok(RecordParts {
             header,
             values: named,
             stack,
@@ -349,8 +349,8 @@ impl Layout {
     }
 
     /// Fills the template in.
-    fn shown(&self, parts: Parts, mut message: String) -> Decoded {
-        let Parts {
+    fn shown(&self, parts: RecordParts, mut message: String) -> Decoded {
+        let RecordParts {
             header,
             values,
             stack,

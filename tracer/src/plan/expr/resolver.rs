@@ -7,7 +7,7 @@ use crate::lang::ast::Expr;
 use crate::plan::expr::returned::Returned;
 use crate::plan::ops::spots::ModuleAddresses;
 use crate::plan::shape::builder::Builder;
-use crate::plan::watching::WatchedValue;
+use crate::plan::watching::WatchedOperand;
 
 /// Most pointers on the way to a field.
 pub(super) const DEREFS: usize = 8;
@@ -27,7 +27,7 @@ pub(in crate::plan) struct Scope<'a> {
     /// The site is the end of a timing.
     pub(in crate::plan) elapsed: bool,
     /// The value whose accesses the plan is for.
-    pub(in crate::plan) watched: Option<WatchedValue>,
+    pub(in crate::plan) watched: Option<WatchedOperand>,
 }
 
 /// Compiles expressions to operands.

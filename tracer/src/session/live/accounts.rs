@@ -5,17 +5,19 @@
 //! process that executes another program keeps its accounts, as its limits go on. What it has hit until then
 //! is its earlier program's.
 
+pub(super) mod closed;
+
 use std::collections::HashMap;
 
 use tracer_common::account::{AccountKey, ProcessAccount};
 
-use super::closed_accounts::TargetEnd;
 use super::{Live, Placement};
 use crate::event::{Counters, ProcessHits, TargetId};
 use crate::kernel::Machine;
 use crate::session::ProbeStatus;
 use crate::session::locks::lock;
 use crate::session::probes::ProbeMap;
+use closed::TargetEnd;
 
 /// Ended processes of one probe that the frontends are shown while the session runs.
 const MAX_RECENT: usize = 300;

@@ -30,11 +30,10 @@ use crate::session::prepare::copies::CopyPlan;
 use crate::session::prepare::refusal::SitePlace;
 use crate::session::prepare::refusal::{SiteRefusal, left_out, not_attached};
 use crate::session::prepare::warm_pages;
-use crate::session::prepare::watched::ReadyWatch;
+use crate::session::prepare::watch_part::ReadyWatch;
 use crate::session::prepare::{PreparedProbe, PreparedTrace, ReadySite};
 use crate::session::probes::Probe;
-use crate::session::reader::objects::WatchMark;
-use crate::session::reader::site_table::{EventStyle, SiteEntry, WatchedObject};
+use crate::session::reader::site_table::{EventStyle, SiteEntry, WatchMark, WatchedObject};
 use crate::session::reader::span_code::SpanCode;
 use crate::session::sites::modules::TargetModule;
 

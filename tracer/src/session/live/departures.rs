@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::closed_accounts::TargetEnd;
+use super::accounts::closed::TargetEnd;
 use super::{ExecutableId, Live};
 use crate::base::visible::Visible;
 use crate::event::TargetId;

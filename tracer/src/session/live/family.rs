@@ -20,7 +20,7 @@ use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
 use tracer_common::forks::{EXECUTED, FORKED, FamilyMessage};
 
-use super::closed_accounts::TargetEnd;
+use super::accounts::closed::TargetEnd;
 use super::departures::{Departure, DepartureNotes};
 use super::executables::EarlyProcess;
 use super::{Live, LiveMessage};

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use tracer_common::forks::{EXECUTED, EXITED, FORKED, FOUND, FamilyMessage, MATCHED};
 
+use super::accounts::closed::TargetEnd;
 use super::arrival::{Arrival, NewMember};
-use super::closed_accounts::TargetEnd;
 use super::departures::{Departure, Rejoining};
 use super::executables::{
     Coming, EarlyProcess, Executable, ExecutableId, JoinedProcess, ProbeProgress,

@@ -1,6 +1,7 @@
 //! Watched values: one site for each process, or one for each object that a hit has found.
 
-use std::collections::BTreeMap;
+pub(super) mod part;
+
 use std::sync::Arc;
 
 use tracer_common::control::{ENABLED, ProbeControl};
@@ -11,13 +12,13 @@ use super::{ExecutableId, Live, Placement};
 use crate::base::address::RunAddr;
 use crate::base::diagnostic::Diagnostic;
 use crate::event::{Done, DoneReason, PlacementId, ProbeDone};
-use crate::kernel::{OwnerFrame, SiteRequest, Watch};
-use crate::plan::watching::ProcessFacts;
+use crate::kernel::{OwnerFrame, SiteRequest, WatchedMemory};
+use crate::plan::watching::WatchedProcess;
 use crate::session::Notice;
 use crate::session::actor::NewProbe;
 use crate::session::error::refused_by_kernel;
 use crate::session::locks::lock;
-use crate::session::prepare::watched::{ObjectPlan, ReadyWatch};
+use crate::session::prepare::watch_part::{ObjectPlan, ReadyWatch};
 use crate::session::prepare::{PreparedProbe, ReadySite};
 use crate::session::probes::{Probe, ProbeMap};
 use crate::session::reader::clock::{WallOffset, monotonic_ns};
@@ -26,6 +27,7 @@ use crate::session::reader::retired::HelperSites;
 use crate::session::reader::site_table::WatchedObject;
 use crate::session::sites::modules::TargetModule;
 use crate::target::read_words;
+use part::WatchedPart;
 
 /// Size in bytes of a word.
 const WORD: u32 = 8;
@@ -33,42 +35,6 @@ const WORD: u32 = 8;
 const MAX_STACK: u64 = 64 << 20;
 /// Bytes below the stack pointer that belong to the running function.
 const RED_ZONE: u64 = 128;
-
-/// The part of a watch in one executable.
-#[derive(Default)]
-pub(super) struct WatchedPart {
-    /// The value, for processes that come later.
-    value: Option<ReadySite>,
-    /// The processes in which it is watched.
-    processes: Vec<u32>,
-    /// The sites that find the object, before they are attached.
-    finders: Vec<ReadySite>,
-    /// The sites at which the watch ends, before they are attached.
-    enders: Vec<ReadySite>,
-    /// The sites that find the object.
-    finding: Option<HelperSites>,
-    /// The plans of the object, by the sites that find it.
-    objects: BTreeMap<u32, ReadySite>,
-    /// The object that was found.
-    object: Option<WatchedObject>,
-    /// The sites at which the watch ends.
-    ending: Option<HelperSites>,
-}
-
-impl WatchedPart {
-    /// The sites whose hits are no events.
-    pub(super) fn helpers(&self) -> impl Iterator<Item = HelperSites> {
-        self.finding.iter().chain(&self.ending).cloned()
-    }
-
-    /// The number of sites that seek the object. 0 once it is found.
-    pub(super) fn seeking(&self) -> usize {
-        match (&self.finding, &self.object) {
-            (Some(finding), None) => finding.cookies.len(),
-            _ => 0,
-        }
-    }
-}
 
 /// Further watched values that have been attached.
 struct MoreSites {
@@ -171,7 +137,7 @@ impl Live {
                 "watch that of the thread that comes to a place: `watch {name} at FUNCTION`"
             )));
         }
-        let facts = ProcessFacts {
+        let facts = WatchedProcess {
             site: bias.run(value.site.address).0,
             thread_pointer: None,
             read: &|address| read_words(pid, &[address]).into_iter().next().flatten(),
@@ -181,7 +147,7 @@ impl Live {
                 "`{name}` cannot be watched in process {pid}: {why}"
             ))
         })?;
-        let watch = Watch {
+        let watch = WatchedMemory {
             pid,
             thread: None,
             address: RunAddr(address),
@@ -504,7 +470,7 @@ fn behind_pointers(value: &ReadySite, sites: &[ReadySite]) -> Option<String> {
 }
 
 /// The bytes of a watched value, in words. `None` if they cannot be read.
-fn value_now(watch: &Watch) -> Option<[u64; WORDS]> {
+fn value_now(watch: &WatchedMemory) -> Option<[u64; WORDS]> {
     let mut words = [0; WORDS];
     let begins = (0..watch.size).step_by(WORD as usize);
     for (word, begin) in words.iter_mut().zip(begins) {
@@ -557,7 +523,7 @@ fn object_of(found: &FoundObject, plan: &ObjectPlan) -> WatchedObject {
         (lowest..stack_pointer.saturating_add(MAX_STACK)).contains(&found.address)
     });
     WatchedObject {
-        watch: Watch {
+        watch: WatchedMemory {
             pid: found.pid,
             thread: None,
             address: RunAddr(found.address),

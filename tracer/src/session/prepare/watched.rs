@@ -7,38 +7,11 @@ use crate::debuginfo::types::Language;
 use crate::kernel;
 use crate::lang::ast::{Action, ProbeSpec, WatchAction, WatchedAccess};
 use crate::placement::{ProbePlacement, SiteKind};
-use crate::plan::watching::{self, WatchPlan, WatchedPlace};
-use crate::plan::{AddressBase, Plan, PlanInput};
-use crate::session::reader::site_table::WatchedObject;
+use crate::plan::watching::{self, WatchPlan};
+use crate::plan::{AddressBase, PlanInput};
+use crate::session::prepare::watch_part::{ObjectPlan, ReadyWatch};
 use crate::session::sites::modules::TargetModule;
 use crate::session::sites::watched::{WatchRole, Watched, WatchedSite};
-
-/// The part of a site in a watch.
-#[derive(Clone)]
-pub(in crate::session) enum ReadyWatch {
-    /// The value itself. Its address depends on the process.
-    Value {
-        place: WatchedPlace,
-        on: kernel::WatchedAccess,
-    },
-    /// The value in one process.
-    At(WatchedObject),
-    /// A hit finds the object.
-    Finds(Box<ObjectPlan>),
-    /// A hit ends the watch.
-    Ends,
-}
-
-/// The accesses to a value that a hit has found.
-#[derive(Clone)]
-pub(in crate::session) struct ObjectPlan {
-    /// The plan of an access.
-    pub(in crate::session) plan: Plan,
-    /// Size of the value in bytes.
-    pub(in crate::session) size: u32,
-    /// The accesses that are hits.
-    pub(in crate::session) on: kernel::WatchedAccess,
-}
 
 /// Prepares a watch.
 ///
@@ -167,10 +140,10 @@ fn base_of(module: &TargetModule, setting: Setting<'_>) -> Result<AddressBase, D
     }
 }
 
-const fn on(action: &WatchAction) -> kernel::WatchedAccess {
+const fn on(action: &WatchAction) -> kernel::WatchOn {
     match action.on {
-        WatchedAccess::Write => kernel::WatchedAccess::Write,
-        WatchedAccess::Any => kernel::WatchedAccess::Any,
+        WatchedAccess::Write => kernel::WatchOn::Write,
+        WatchedAccess::Any => kernel::WatchOn::Any,
     }
 }
 

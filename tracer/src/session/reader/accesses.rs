@@ -15,7 +15,7 @@ use crate::base::address::{LinkAddr, RunAddr};
 use crate::debuginfo::Module;
 use crate::debuginfo::site::Site;
 use crate::event::{Access, AccessKind, KernelAccess, SiteOrigin};
-use crate::kernel::{Watch, WatchedAccess};
+use crate::kernel::{WatchOn, WatchedMemory};
 use crate::session::reader::site_table::SiteEntry;
 use crate::stack::PlacedModule;
 
@@ -48,7 +48,7 @@ impl AccessOrigin {
 
 /// Identifies an access by the place of the thread behind it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct PlaceKey {
+struct AccessKey {
     /// The events of one probe share their origins.
     site: usize,
     behind: Behind,
@@ -70,7 +70,7 @@ const WORD: u64 = 8;
 /// Remembers the code of accesses, because a loop makes the same one again and again.
 #[derive(Default)]
 pub(super) struct AccessReader {
-    known: HashMap<PlaceKey, Arc<AccessOrigin>>,
+    known: HashMap<AccessKey, Arc<AccessOrigin>>,
 }
 
 impl AccessReader {
@@ -96,7 +96,7 @@ impl AccessReader {
             access: access & !OLD_IS_UNKNOWN,
             is_top_of_stack,
         };
-        let key = PlaceKey {
+        let key = AccessKey {
             site: Arc::as_ptr(&entry.origin).addr(),
             behind,
         };
@@ -121,7 +121,7 @@ struct Accessor {
 
 fn origin(
     entry: &SiteEntry,
-    watch: &Watch,
+    watch: &WatchedMemory,
     behind: Behind,
     find: &dyn Fn(RunAddr) -> Option<PlacedModule>,
 ) -> AccessOrigin {
@@ -188,13 +188,13 @@ fn origin(
 }
 
 /// The instruction of the program that made an access, by the place behind it.
-fn accessor(module: &Module, at: LinkAddr, on: WatchedAccess, is_top_of_stack: bool) -> Accessor {
+fn accessor(module: &Module, at: LinkAddr, on: WatchOn, is_top_of_stack: bool) -> Accessor {
     let before = module.instruction_before(at);
     let current = module.initial_bytes(at, MAX_INSTRUCTION);
     let current = current.and_then(|bytes| Instruction::first(bytes, at.0));
     let fits = |instruction: &Instruction| {
         let access = instruction.data_access();
-        access.writes || (on == WatchedAccess::Any && access.reads)
+        access.writes || (on == WatchOn::Any && access.reads)
     };
     let repeated = current.filter(|current| current.data_access().repeats && fits(current));
     match (before.filter(fits), repeated) {
@@ -231,7 +231,7 @@ fn accessor(module: &Module, at: LinkAddr, on: WatchedAccess, is_top_of_stack: b
 }
 
 /// The instruction of the program that has called the kernel.
-fn caller_of_kernel(module: &Module, at: LinkAddr, on: WatchedAccess) -> Accessor {
+fn caller_of_kernel(module: &Module, at: LinkAddr, on: WatchOn) -> Accessor {
     let before = module.instruction_before(at);
     Accessor {
         instruction: before.filter(Instruction::calls_kernel),
@@ -241,10 +241,10 @@ fn caller_of_kernel(module: &Module, at: LinkAddr, on: WatchedAccess) -> Accesso
 }
 
 /// The kind of an access without its instruction: a watch for writes has no other.
-const fn unknown_kind(on: WatchedAccess) -> AccessKind {
+const fn unknown_kind(on: WatchOn) -> AccessKind {
     match on {
-        WatchedAccess::Write => AccessKind::Write,
-        WatchedAccess::Any => AccessKind::Unknown,
+        WatchOn::Write => AccessKind::Write,
+        WatchOn::Any => AccessKind::Unknown,
     }
 }
 

@@ -7,7 +7,7 @@ use crate::arch::{RED_ZONE, STACK_POINTER};
 use crate::base::address::RunAddr;
 use crate::kernel::OwnerFrame;
 use crate::plan::Decoded;
-use crate::session::reader::site_table::SiteEntry;
+use crate::session::reader::site_table::{SiteEntry, WatchMark};
 use crate::stack::{CapturedStack, PlacedModule, RawFrame, walk};
 use crate::value::Value;
 
@@ -15,15 +15,6 @@ use crate::value::Value;
 const MAX_FRAMES: usize = 64;
 /// Size in bytes of a return address.
 const WORD: u64 = 8;
-
-/// The part of a site in a watch whose object is found at a hit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::session) enum WatchMark {
-    /// A hit finds the object.
-    Finds,
-    /// A hit ends the watch, if it is of that object.
-    Ends,
-}
 
 /// News for the owner of the session about a watch.
 #[derive(Clone, Copy, Debug)]

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use crate::debuginfo::site::Site;
 use crate::event::SiteOrigin;
-use crate::kernel::Watch;
+use crate::kernel::WatchedMemory;
 use crate::lang::ast::ProbeSpec;
 use crate::plan::timing::SpanBegin;
 use crate::plan::{Key, Layout};
-use crate::session::reader::objects::WatchMark;
 use crate::session::reader::span_code::SpanCode;
 
 /// The reader's data on an attached site.
@@ -36,10 +35,19 @@ pub(in crate::session) struct SiteEntry {
     pub(in crate::session) mark: Option<WatchMark>,
 }
 
+/// The part of a site in a watch whose object is found at a hit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::session) enum WatchMark {
+    /// A hit finds the object.
+    Finds,
+    /// A hit ends the watch, if it is of that object.
+    Ends,
+}
+
 /// A watched value.
 #[derive(Clone, Debug)]
 pub(in crate::session) struct WatchedObject {
-    pub(in crate::session) watch: Watch,
+    pub(in crate::session) watch: WatchedMemory,
     /// The thread whose stack has it.
     pub(in crate::session) stack_of: Option<u32>,
 }

@@ -9,7 +9,7 @@ use crate::event::ProcessHits;
 
 /// The accounts of processes that are gone.
 #[derive(Default)]
-pub(super) struct ClosedAccounts {
+pub(in crate::session) struct ClosedAccounts {
     /// By the probe's index in the kernel's maps, oldest first.
     of_probes: HashMap<u32, Vec<ProcessHits>>,
     /// Sums of equal processes that found no room, likewise.
@@ -22,14 +22,14 @@ pub(super) struct ClosedAccounts {
 
 /// A part of an account.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Settled {
-    pub(super) hits: u64,
-    pub(super) events: u64,
+pub(in crate::session) struct Settled {
+    pub(in crate::session) hits: u64,
+    pub(in crate::session) events: u64,
 }
 
 impl ClosedAccounts {
     /// Adds the hits of a process that is gone.
-    pub(super) fn add(&mut self, probe: u32, hits: ProcessHits) {
+    pub(in crate::session) fn add(&mut self, probe: u32, hits: ProcessHits) {
         if hits.hits == 0 {
             return;
         }
@@ -53,7 +53,11 @@ impl ClosedAccounts {
     }
 
     /// The open part of an account.
-    pub(super) fn open_part(&self, key: AccountKey, account: &ProcessAccount) -> Settled {
+    pub(in crate::session) fn open_part(
+        &self,
+        key: AccountKey,
+        account: &ProcessAccount,
+    ) -> Settled {
         let settled = self.settled.get(&key).copied().unwrap_or_default();
         Settled {
             hits: account.hits.saturating_sub(settled.hits),
@@ -62,7 +66,7 @@ impl ClosedAccounts {
     }
 
     /// The processes that are gone, of one probe, with at most the `recent` last ones.
-    pub(super) fn of(&self, probe: u32, recent: usize) -> Vec<ProcessHits> {
+    pub(in crate::session) fn of(&self, probe: u32, recent: usize) -> Vec<ProcessHits> {
         let gone = self.of_probes.get(&probe).map_or(&[][..], Vec::as_slice);
         let gone = &gone[gone.len().saturating_sub(recent)..];
         let sums = self.sums.get(&probe).into_iter().flatten();
@@ -70,7 +74,7 @@ impl ClosedAccounts {
     }
 
     /// The whole of an account is an earlier program's. The account goes on.
-    pub(super) fn settle(&mut self, key: AccountKey, account: &ProcessAccount) {
+    pub(in crate::session) fn settle(&mut self, key: AccountKey, account: &ProcessAccount) {
         let settled = Settled {
             hits: account.hits,
             events: account.events,
@@ -79,12 +83,12 @@ impl ClosedAccounts {
     }
 
     /// An account is closed.
-    pub(super) fn close(&mut self, key: AccountKey) {
+    pub(in crate::session) fn close(&mut self, key: AccountKey) {
         self.settled.remove(&key);
     }
 
     /// Forgets a probe, whose index may be used again.
-    pub(super) fn forget(&mut self, probe: u32) {
+    pub(in crate::session) fn forget(&mut self, probe: u32) {
         self.gone -= self.of_probes.remove(&probe).map_or(0, |gone| gone.len());
         self.summed -= self.sums.remove(&probe).map_or(0, |sums| sums.len());
         self.settled.retain(|key, _| key.probe != probe);
@@ -93,7 +97,7 @@ impl ClosedAccounts {
 
 /// The end of a process as a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TargetEnd {
+pub(in crate::session) enum TargetEnd {
     /// It has ended, or runs a program that is not probed.
     Gone,
     /// It executes another program that is probed.

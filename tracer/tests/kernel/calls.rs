@@ -1,0 +1,4 @@
+//! Calls: their times, and their steps.
+
+mod timing;
+mod trace;
