@@ -14,6 +14,7 @@ mod own_modules;
 pub(in crate::session) mod patched;
 pub(in crate::session) mod process_modules;
 pub(in crate::session) mod resolve;
+pub(in crate::session) mod threads;
 pub(in crate::session) mod timed;
 pub(in crate::session) mod traced;
 pub(in crate::session) mod variants;

@@ -11,6 +11,8 @@ const PREFIX: &str = "_thread_db_";
 const FIELD: usize = 12;
 /// Number of bits of a word, which all fields that are read here must have.
 const WORD_BITS: u32 = 64;
+/// Number of bits of a thread's id.
+const ID_BITS: u32 = 32;
 /// Larger offsets and sizes are refused.
 const MAX_OFFSET: u32 = 1 << 16;
 /// Symbol of the dynamic linker's own data.
@@ -36,7 +38,36 @@ pub struct ThreadDb {
     pub map: u64,
 }
 
+/// Offsets of glibc's lists of threads. One has the threads whose stacks the library has allocated, the other those
+/// with a stack of their own, the first thread among them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ThreadList {
+    /// Offsets of the heads of the two lists, in the dynamic linker's data.
+    pub heads: [u64; 2],
+    /// Offset in an element of the pointer to the next one.
+    pub next: u64,
+    /// Offset of the element in the descriptor of a thread, which is at the thread pointer.
+    pub element: u64,
+    /// Offset in the descriptor of the thread's id, of four bytes.
+    pub id: u64,
+}
+
 impl Module {
+    /// Returns the offsets of the lists of threads, if this library has them.
+    #[must_use]
+    pub fn thread_list(&self) -> Option<ThreadList> {
+        let offset = |name| offset_of(self.thread_constant(name, FIELD)?, None);
+        Some(ThreadList {
+            heads: [
+                offset("rtld_global__dl_stack_user")?,
+                offset("rtld_global__dl_stack_used")?,
+            ],
+            next: self.thread_field("list_t_next")?,
+            element: offset("pthread_list")?,
+            id: offset_of(self.thread_constant("pthread_tid", FIELD)?, Some(ID_BITS))?,
+        })
+    }
+
     /// Returns the constants, if this library has them.
     #[must_use]
     pub fn thread_db(&self) -> Option<ThreadDb> {
@@ -130,5 +161,11 @@ mod tests {
         assert_ne!(constants.generation, constants.map);
         assert!(module("ld-").linker_data().is_some());
         assert_eq!(module("ld-").thread_db(), None);
+        let list = module("libc.so").thread_list().expect("glibc");
+        assert!(
+            list.element > 0 && list.heads[0] != list.heads[1],
+            "{list:?}"
+        );
+        assert_eq!(module("ld-").thread_list(), None);
     }
 }

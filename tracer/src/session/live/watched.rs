@@ -26,8 +26,9 @@ use crate::session::reader::objects::{FoundObject, WatchNews};
 use crate::session::reader::retired::HelperSites;
 use crate::session::reader::site_table::WatchedObject;
 use crate::session::sites::modules::TargetModule;
+use crate::session::sites::threads::{FoundThread, thread_ids, threads};
 use crate::target::read_words;
-use part::WatchedPart;
+use part::{ValueOwner, WatchedPart};
 
 /// Size in bytes of a word.
 const WORD: u32 = 8;
@@ -35,6 +36,12 @@ const WORD: u32 = 8;
 const MAX_STACK: u64 = 64 << 20;
 /// Bytes below the stack pointer that belong to the running function.
 const RED_ZONE: u64 = 128;
+
+/// The place of a value, and whose it is.
+struct FoundValue {
+    owner: ValueOwner,
+    site: ReadySite,
+}
 
 /// Further watched values that have been attached.
 struct MoreSites {
@@ -70,10 +77,12 @@ impl Live {
         let mut sites = Vec::new();
         let mut first_error = None;
         for pid in self.processes_of(executable) {
-            match self.value_in(pid, &probe.module, &value) {
-                Ok(site) => {
-                    watched.processes.push(pid);
-                    sites.push(site);
+            match self.values_in(pid, &probe.module, &value) {
+                Ok(found) => {
+                    for FoundValue { owner, site } in found {
+                        watched.owners.push(owner);
+                        sites.push(site);
+                    }
                 }
                 Err(error) => {
                     first_error.get_or_insert(error);
@@ -88,6 +97,12 @@ impl Live {
             .notes
             .extend(first_error.map(|error| error.to_string()));
         probe.notes.extend(behind_pointers(&value, &sites));
+        if watched.owners.iter().any(|owner| owner.thread.is_some()) {
+            probe.notes.push(format!(
+                "each thread has its own `{}`: threads that start later are watched within half a second",
+                value.site.function
+            ));
+        }
         probe.sites = sites;
         watched.value = Some(value);
         Ok((probe, watched))
@@ -111,15 +126,15 @@ impl Live {
         all.filter(runs_it).collect()
     }
 
-    /// The site of a value in one process.
-    fn value_in(
+    /// The sites of a value in one process: one, or one for each thread if each has its own.
+    fn values_in(
         &self,
         pid: u32,
         module: &TargetModule,
         value: &ReadySite,
-    ) -> Result<ReadySite, Diagnostic> {
+    ) -> Result<Vec<FoundValue>, Diagnostic> {
         let Some(ReadyWatch::Value { place, on }) = &value.watch else {
-            return Ok(value.clone());
+            return Ok(Vec::new());
         };
         let name = &value.site.function;
         let modules = self.shared.modules_of(pid).now();
@@ -131,38 +146,65 @@ impl Live {
                 module.file.name
             ))
         })?;
-        if place.is_of_thread() {
-            let message = format!("`{name}` is thread-local: each thread has its own");
+        let site_of = |thread: Option<FoundThread>| {
+            let facts = WatchedProcess {
+                site: bias.run(value.site.address).0,
+                thread_pointer: thread.map(|thread| thread.pointer),
+                read: &|address| read_words(pid, &[address]).into_iter().next().flatten(),
+            };
+            let address = place.address(&facts).map_err(|why| {
+                Diagnostic::new(format!(
+                    "`{name}` cannot be watched in process {pid}: {why}"
+                ))
+            })?;
+            let thread = thread.map(|thread| thread.id);
+            let watch = WatchedMemory {
+                pid,
+                thread,
+                address: RunAddr(address),
+                size: place.size,
+                on: *on,
+                owner: None,
+            };
+            let object = WatchedObject {
+                watch,
+                stack_of: None,
+            };
+            Ok(FoundValue {
+                owner: ValueOwner { pid, thread },
+                site: ReadySite {
+                    watch: Some(ReadyWatch::At(object)),
+                    bias,
+                    ..value.clone()
+                },
+            })
+        };
+        if !place.is_of_thread() {
+            return site_of(None).map(|found| vec![found]);
+        }
+        let threads = threads(pid, &modules).filter(|threads| !threads.is_empty());
+        let Some(threads) = threads else {
+            let message = format!(
+                "`{name}` is thread-local, and the C library does not tell the threads' places"
+            );
             return Err(Diagnostic::new(message).hint(format!(
                 "watch that of the thread that comes to a place: `watch {name} at FUNCTION`"
             )));
+        };
+        let (mut found, mut first_error) = (Vec::new(), None);
+        for thread in threads {
+            match site_of(Some(thread)) {
+                Ok(value) => found.push(value),
+                // A thread that has not used the variable may have no copy of it yet.
+                Err(error) => {
+                    first_error.get_or_insert(error);
+                }
+            }
         }
-        let facts = WatchedProcess {
-            site: bias.run(value.site.address).0,
-            thread_pointer: None,
-            read: &|address| read_words(pid, &[address]).into_iter().next().flatten(),
-        };
-        let address = place.address(&facts).map_err(|why| {
-            Diagnostic::new(format!(
-                "`{name}` cannot be watched in process {pid}: {why}"
-            ))
-        })?;
-        let watch = WatchedMemory {
-            pid,
-            thread: None,
-            address: RunAddr(address),
-            size: place.size,
-            on: *on,
-            owner: None,
-        };
-        Ok(ReadySite {
-            watch: Some(ReadyWatch::At(WatchedObject {
-                watch,
-                stack_of: None,
-            })),
-            bias,
-            ..value.clone()
-        })
+        match first_error {
+            Some(error) if found.is_empty() => Err(error),
+            _ => Ok(found),
+        }
     }
 
     /// Attaches the sites that find the object of a watch.
@@ -414,28 +456,49 @@ impl Live {
                 let Some(value) = part.watched.value.clone() else {
                     continue;
                 };
-                let all = self.processes_of(part.executable);
-                part.watched.processes.retain(|known| all.contains(known));
-                for pid in all {
-                    if part.watched.processes.contains(&pid) {
+                let mut there = Vec::new();
+                for pid in self.processes_of(part.executable) {
+                    let known = |owner: &&ValueOwner| owner.pid == pid;
+                    let first = part.watched.owners.iter().find(known).copied();
+                    // A value that all threads share is there once.
+                    if let Some(owner) = first.filter(|owner| owner.thread.is_none()) {
+                        there.push(owner);
                         continue;
                     }
-                    part.watched.processes.push(pid);
-                    let site = self.value_in(pid, &part.module, &value);
-                    let more = site.and_then(|site| {
-                        self.watch_more(&new, placement_id, slot, &part.module, site)
-                    });
-                    match more {
-                        Ok(more) => {
-                            self.shared.note(format!(
-                                "{name}: process {pid} is watched from now on; its accesses before were not seen"
-                            ));
-                            placement.requests.extend(more.requests);
-                            placement.cookies.extend(more.cookies);
+                    let threads = thread_ids(pid);
+                    if first.is_some() && part.watched.seen.get(&pid) == Some(&threads) {
+                        let owners = part.watched.owners.iter();
+                        there.extend(owners.filter(|owner| owner.pid == pid));
+                        continue;
+                    }
+                    part.watched.seen.insert(pid, threads);
+                    let found = self.values_in(pid, &part.module, &value);
+                    if first.is_none()
+                        && let Err(error) = &found
+                    {
+                        self.shared.warn(format!("{name}: {error}"));
+                        there.push(ValueOwner { pid, thread: None });
+                    }
+                    for FoundValue { owner, site } in found.unwrap_or_default() {
+                        there.push(owner);
+                        if part.watched.owners.contains(&owner) {
+                            continue;
                         }
-                        Err(error) => self.shared.warn(format!("{name}: {error}")),
+                        match self.watch_more(&new, placement_id, slot, &part.module, site) {
+                            Ok(more) => {
+                                if first.is_none() {
+                                    self.shared.note(format!(
+                                        "{name}: process {pid} is watched from now on; its accesses before were not seen"
+                                    ));
+                                }
+                                placement.requests.extend(more.requests);
+                                placement.cookies.extend(more.cookies);
+                            }
+                            Err(error) => self.shared.warn(format!("{name}: {error}")),
+                        }
                     }
                 }
+                part.watched.owners = there;
             }
         }
     }

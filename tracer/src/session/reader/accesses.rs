@@ -66,6 +66,9 @@ struct Behind {
 
 /// Size in bytes of a return address.
 const WORD: u64 = 8;
+/// The last page of a process with 47 bits of addresses.
+const PROBED_CODE: u64 = 0x7fff_ffff_e000;
+const PAGE: u64 = 4096;
 
 /// Remembers the code of accesses, because a loop makes the same one again and again.
 #[derive(Default)]
@@ -139,7 +142,10 @@ fn origin(
         _ => Accessor {
             instruction: None,
             kind: unknown_kind(watch.on),
-            uncertain: Some("the code is in no file".into()),
+            uncertain: Some(match is_of_probe(at) {
+                true => "an instruction with a probe on it, which the kernel runs elsewhere".into(),
+                false => "the code is in no file".into(),
+            }),
         },
     };
     let instruction = accessor.instruction.as_ref();
@@ -185,6 +191,12 @@ fn origin(
         },
         site,
     }
+}
+
+/// Returns true if an address is in the page to which the kernel copies probed instructions, `[uprobes]`: the last one
+/// of a process.
+fn is_of_probe(RunAddr(at): RunAddr) -> bool {
+    (PROBED_CODE..PROBED_CODE + PAGE).contains(&at)
 }
 
 /// The instruction of the program that made an access, by the place behind it.

@@ -6,13 +6,22 @@ use crate::session::prepare::ReadySite;
 use crate::session::reader::retired::HelperSites;
 use crate::session::reader::site_table::WatchedObject;
 
+/// A process with a value, or a thread with one of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::session) struct ValueOwner {
+    pub(in crate::session) pid: u32,
+    pub(in crate::session) thread: Option<u32>,
+}
+
 /// The part of a watch in one executable.
 #[derive(Default)]
 pub(in crate::session) struct WatchedPart {
     /// The value, for processes that come later.
     pub(in crate::session) value: Option<ReadySite>,
-    /// The processes in which it is watched.
-    pub(in crate::session) processes: Vec<u32>,
+    /// The processes in which it is watched, or their threads.
+    pub(in crate::session) owners: Vec<ValueOwner>,
+    /// The threads that the processes had at the last look, if each thread has a value of its own.
+    pub(in crate::session) seen: BTreeMap<u32, Vec<u32>>,
     /// The sites that find the object, before they are attached.
     pub(in crate::session) finders: Vec<ReadySite>,
     /// The sites at which the watch ends, before they are attached.
