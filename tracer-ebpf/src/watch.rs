@@ -46,7 +46,7 @@ pub fn hit<const COMPUTES: bool>(ctx: *mut c_void) {
     words.key.address = address;
     words.key.pid = (task::ids(&raw mut words.word) >> 32) as u32;
     // SAFETY: the entry is a number, which is read at once.
-    let Some(index) = (unsafe { WATCHPOINTS.get(&words.key) }) else {
+    let Some(index) = (unsafe { WATCHPOINTS.get(words.key) }) else {
         return;
     };
     let Some(watched) = WATCHED.get_ptr(*index) else {
