@@ -6,8 +6,8 @@ use crate::base::diagnostic::Diagnostic;
 use crate::base::suggestions::near_names;
 
 /// Words of other tools that show values.
-const SHOWING: [&str; 10] = [
-    "print", "printf", "println", "p", "echo", "display", "dprintf", "puts", "info", "watch",
+const SHOWING: [&str; 9] = [
+    "print", "printf", "println", "p", "echo", "display", "dprintf", "puts", "info",
 ];
 /// Words of other tools that set a breakpoint or probe.
 const PLACING: [&str; 13] = [
@@ -103,11 +103,8 @@ fn hint(token: &str, word: &str, behind: &str, actions: &[&str]) -> String {
 
 /// The hint for a word that shows values: for `print f.c:7 x`, it is `log f.c:7 "{x}"`.
 fn showing(token: &str, behind: &str) -> String {
-    if matches!(token, "info" | "watch") && !is_line(first_word(behind)) {
-        let hint = match token {
-            "info" => "`log FILE:LINE` shows the variables there, and `snapshot` the call stack",
-            _ => "`log FILE:LINE \"{x}\"` shows a value each time the program passes the line",
-        };
+    if token == "info" && !is_line(first_word(behind)) {
+        let hint = "`log FILE:LINE` shows the variables there, and `snapshot` the call stack";
         return hint.to_owned();
     }
     let location = first_word(behind);

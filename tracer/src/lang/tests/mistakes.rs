@@ -18,7 +18,6 @@ b f.c:7 if n > 3 |b| not an action |`log f.c:7 if n > 3`
 info locals |info| not an action |`log FILE:LINE` shows the variables
 bt |bt| not an action |`snapshot FILE:LINE`
 c |c| not an action | never stops
-watch x |watch| not an action | passes the line
 uprobe:/bin/app:handle |uprobe:/bin/app:handle| not an action |`log handle`
 uretprobe:app:handle |uretprobe:app:handle| not an action |`log handle%return`
 usdt:/bin/app:p:handle |usdt:/bin/app:p:handle| not an action |`log usdt:p:handle`
