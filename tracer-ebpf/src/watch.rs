@@ -5,6 +5,7 @@
 
 pub mod words;
 
+use core::arch::asm;
 use core::ffi::c_void;
 
 use aya_ebpf::bindings::bpf_perf_event_data;
@@ -77,6 +78,15 @@ pub fn hit<const COMPUTES: bool>(ctx: *mut c_void) {
     machine::hit::<true, COMPUTES>(registers, watched.cookie);
 }
 
+/// The number, with a bound that the verifier of Linux 6.1 sees: it does not follow a comparison of another register.
+#[inline(always)]
+fn bounded(length: u32) -> u32 {
+    let mut number = u64::from(length);
+    // SAFETY: changes a register. The compiler knows that the number is small, and would leave a mask out.
+    unsafe { asm!("{number} &= 15", number = inout(reg) number, options(nostack)) };
+    number as u32
+}
+
 /// A word of the target's memory. 0 if it cannot be read.
 #[inline(never)]
 fn word_at(address: u64, words: &mut WordsOfHit) -> u64 {
@@ -94,7 +104,7 @@ fn read(watched: &WatchedValue, words: &mut WordsOfHit) {
             break;
         }
         let rest = watched.size - begin;
-        let length = if rest < 8 { rest } else { 8 };
+        let length = bounded(if rest < 8 { rest } else { 8 });
         let from = watched.address.wrapping_add(u64::from(begin));
         let into = &mut words.new[index];
         *into = 0;
