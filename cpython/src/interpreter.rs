@@ -32,7 +32,7 @@ impl fmt::Display for PyVersion {
     }
 }
 
-/// Where a thread finds its thread state while it runs Python code.
+/// The place of the pointer to a thread's state while it runs Python code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ThreadStatePlace {
     /// A global variable, of the thread that holds the GIL: up to 3.11.
@@ -60,9 +60,9 @@ pub struct Interpreter {
     /// Addresses of the interpreter states. The main interpreter is the last one.
     pub states: Vec<u64>,
     /// Addresses of the code that runs Python code, in ascending order. An access to an
-    /// instruction from anywhere else is no execution.
+    /// instruction from anywhere else is not an execution.
     pub eval: Vec<Range<u64>>,
-    /// Where a thread finds its thread state.
+    /// The place of the pointer to a thread's state.
     pub thread_state: ThreadStatePlace,
     /// Offsets in the structures of this interpreter.
     pub offsets: Offsets,

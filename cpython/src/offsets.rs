@@ -1,4 +1,4 @@
-//! Where CPython's structures have their fields, for each minor version.
+//! The offsets of the fields of CPython's structures, for each minor version.
 //!
 //! The numbers in `offsets/` are written by `cargo run -p tracer-cpython --example offsets`: it
 //! compiles `offsets/probe.c`, a list of `offsetof` expressions, against the headers of each

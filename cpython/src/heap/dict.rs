@@ -41,9 +41,9 @@ struct Keys {
 const CHUNK: u64 = 128;
 /// Keys that instances share are 30 at most; up to 3.10 more.
 const SHARED_KEYS: u64 = 4096;
-/// Where an object has its managed dict, in bytes before its address.
+/// The place of an object's managed dict, in bytes before its address.
 const MANAGED_DICT: u64 = 24;
-/// Where an object has its values in 3.11, in bytes before its address.
+/// The place of an object's values in 3.11, in bytes before its address.
 const MANAGED_VALUES: u64 = 32;
 
 impl Heap<'_> {
@@ -249,7 +249,7 @@ impl Heap<'_> {
         }
     }
 
-    /// Where an instance has its attributes.
+    /// The places of an instance's attributes.
     fn attribute_store(&self, object: u64, ty: &TypeInfo) -> Read<AttributeStore> {
         let minor = self.python().version.minor;
         if minor >= 11 && ty.has_managed_dict() {

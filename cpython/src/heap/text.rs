@@ -15,7 +15,7 @@ pub struct PyText {
 }
 
 impl PyText {
-    /// The text with a replacement for each code point that is no character.
+    /// The text with a replacement for each code point that is not a character.
     #[must_use]
     pub fn to_lossy(&self) -> String {
         self.chars

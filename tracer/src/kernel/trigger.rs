@@ -76,7 +76,7 @@ impl Trigger {
         })
     }
 
-    /// The place in a file. `None` if the trigger is no uprobe.
+    /// The place in a file. `None` if the trigger is not a uprobe.
     #[must_use]
     pub const fn uprobe(&self) -> Option<&Uprobe> {
         match self {

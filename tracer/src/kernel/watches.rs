@@ -80,7 +80,7 @@ impl WatchMaps {
         Ok(())
     }
 
-    /// Accesses to the value are no more hits.
+    /// From now on, accesses to the value are not hits.
     pub(super) fn forget(&self, watch: &WatchedMemory) -> Result<(), KernelError> {
         bpf::remove(self.watchpoints.fd().as_fd(), &keys(watch)).map_err(write)
     }

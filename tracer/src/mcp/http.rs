@@ -69,7 +69,7 @@ impl HttpPlan {
         })
     }
 
-    /// Where clients find the server, with the token if it was made here.
+    /// The URL of the server, with the token if it was made here.
     #[must_use]
     pub fn description(&self) -> String {
         let place = format!("http://{}{PATH}", self.address);

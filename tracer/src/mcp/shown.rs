@@ -1,4 +1,4 @@
-//! What an assistant is shown: JSON without control characters, in pages of bounded size.
+//! Answers as an assistant sees them: JSON without control characters, in pages of bounded size.
 
 use serde::Serialize;
 use serde_json::{Map, Value};

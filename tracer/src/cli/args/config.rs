@@ -31,7 +31,7 @@ pub(super) struct Config {
 pub(in crate::cli) struct ConfigReport {
     /// Its place.
     pub(in crate::cli) path: PathBuf,
-    /// Whether it is used.
+    /// Its state: absent, used, or ignored for a reason.
     pub(in crate::cli) state: ConfigState,
 }
 

@@ -102,14 +102,8 @@ fn value(
 
 /// The language of the file that declares the first variable of the value.
 fn language_of(input: &PlanInput<'_>, action: &WatchAction) -> Option<Language> {
-    let mut expr = &action.value;
-    loop {
-        if let crate::lang::ast::ExprKind::Name { path, .. } = &expr.kind {
-            let variable = (input.statics)(path)?;
-            return Some(input.source.type_of(variable.ty).language);
-        }
-        expr = expr.parts().into_iter().next()?;
-    }
+    let variable = (input.statics)(first_name(&action.value)?)?;
+    Some(input.source.type_of(variable.ty).language)
 }
 
 fn accesses(

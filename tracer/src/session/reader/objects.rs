@@ -1,4 +1,4 @@
-//! Hits that find the object of a watch, or end the watch. They are no events.
+//! Hits that find the object of a watch, or end the watch. They send no events to frontends.
 
 use tracer_common::record::RecordHeader;
 use tracer_common::watch::FRAME_WAS_LEFT;

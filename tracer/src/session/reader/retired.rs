@@ -23,7 +23,7 @@ pub(in crate::session) struct Retired {
     pub(in crate::session) looks: u32,
 }
 
-/// Sites of a probe whose hits are no events, with an index of their own in the kernel's maps.
+/// Sites of a probe whose hits send no events, with an index of their own in the kernel's maps.
 #[derive(Clone, Debug)]
 pub(in crate::session) struct HelperSites {
     /// Their index.

@@ -31,7 +31,7 @@ pub(in crate::session) struct SiteEntry {
     pub(in crate::session) span: Option<SpanCode>,
     /// The watched value, if the site is one.
     pub(in crate::session) watch: Option<WatchedObject>,
-    /// The part of the site in a watch, if its hits are no events.
+    /// The part of the site in a watch, if its hits send no events.
     pub(in crate::session) mark: Option<WatchMark>,
 }
 

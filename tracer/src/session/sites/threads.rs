@@ -70,7 +70,7 @@ fn thread_at(
     Some(FoundThread { id, pointer })
 }
 
-/// The ids of a process's threads, sorted. None if it has ended.
+/// The ids of a process's threads, sorted. Empty if it has ended.
 pub(in crate::session) fn thread_ids(pid: u32) -> Vec<u32> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task"));
     let names = tasks.into_iter().flatten().flatten();

@@ -458,7 +458,7 @@ impl<'m> StepSearch<'m> {
         Ok(())
     }
 
-    /// What was found.
+    /// The sites that were found, with their notes.
     fn finish(
         mut self,
         depth: u32,

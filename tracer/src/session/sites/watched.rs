@@ -139,7 +139,7 @@ fn anchor() -> Site {
 }
 
 /// The variable that a value begins with: `list` of `(*list.head).next`.
-fn first_name(value: &Expr) -> Option<&str> {
+pub(in crate::session) fn first_name(value: &Expr) -> Option<&str> {
     match &value.kind {
         ExprKind::Name { path, .. } => Some(path),
         _ => first_name(value.parts().into_iter().next()?),
