@@ -86,9 +86,11 @@ impl ValueDecoder<'_, '_> {
     }
 
     pub(super) fn entries(&self, found: &DictEntries) -> PyEntries {
-        let entry = |(key, value): &(u64, u64)| (self.value(*key), self.value(*value));
+        let entries = found.entries.iter();
         PyEntries {
-            entries: found.entries.iter().map(entry).collect(),
+            entries: entries
+                .map(|&(key, value)| (self.value(key), self.value(value)))
+                .collect(),
             of: found.of,
         }
     }

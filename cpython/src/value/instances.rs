@@ -17,13 +17,17 @@ impl ValueDecoder<'_, '_> {
             ReprShape::NamedTuple(fields) => {
                 self.inside(object, &format!("{}(...)", ty.name), || {
                     let items = self.heap.tuple(object, self.limits.elements)?;
-                    let argument = |(at, item): (usize, &u64)| PyArgument {
-                        name: fields.get(at).cloned(),
-                        value: self.value(*item),
-                    };
+                    let arguments = items
+                        .items
+                        .iter()
+                        .enumerate()
+                        .map(|(at, &item)| PyArgument {
+                            name: fields.get(at).cloned(),
+                            value: self.value(item),
+                        });
                     Ok(PyValue::Call(PyCall {
                         name: ty.name.clone(),
-                        arguments: items.items.iter().enumerate().map(argument).collect(),
+                        arguments: arguments.collect(),
                         of: items.of,
                     }))
                 })

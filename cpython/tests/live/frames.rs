@@ -101,14 +101,16 @@ fn a_stack_has_functions_lines_and_variables() {
             let of = |function: &str| -> Read<Vec<(String, String)>> {
                 let frame = waiting.frame(function);
                 let all = locals(waiting.heap, frame.address, ValueLimits::default())?;
-                let text = |(name, value): (String, tracer_cpython::value::PyValue)| {
-                    (name, value.to_text(ReprStyle::Repr))
-                };
-                Ok(all.into_iter().map(text).collect())
+                let named = all.into_iter();
+                Ok(named
+                    .map(|(name, value)| (name, value.to_text(ReprStyle::Repr)))
+                    .collect())
             };
             let pairs = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
-                let owned = |(a, b): &(&str, &str)| ((*a).to_owned(), (*b).to_owned());
-                pairs.iter().map(owned).collect()
+                let pairs = pairs.iter();
+                pairs
+                    .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+                    .collect()
             };
             assert_eq!(of("wait").unwrap(), pairs(&[("here", "'waiting'")]));
             let mut inner = of("inner").unwrap();

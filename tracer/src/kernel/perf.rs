@@ -6,6 +6,7 @@ use std::io;
 use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::ptr;
 
 use aya_obj::generated::perf_event_attr;
 
@@ -53,12 +54,23 @@ pub(super) fn link(
     } else {
         (i32::try_from(pid).map_err(io::Error::other)?, -1)
     };
-    #[expect(unsafe_code, reason = "perf_event_open has no safe wrapper")]
-    // SAFETY: the attributes are whole and have their size. The path lives until the call is over.
+    #[expect(unsafe_code, reason = "the attributes hold an address")]
+    // SAFETY: the attributes are whole. The path lives until the call is over.
+    let event = unsafe { open(&event, pid, cpu) }?;
+    bpf::link_event(program, event.as_fd(), cookie)
+}
+
+/// Opens an event of a thread or process, or of a CPU. Programs that we start do not inherit the descriptor.
+///
+/// # Safety
+/// Each address in the attributes that the kernel reads is valid until the call is over.
+#[expect(unsafe_code, reason = "perf_event_open has no safe wrapper")]
+pub(super) unsafe fn open(event: &perf_event_attr, pid: i32, cpu: i32) -> io::Result<OwnedFd> {
+    // SAFETY: the attributes live until the call is over. Our caller answers for the addresses in them.
     let fd = unsafe {
         libc::syscall(
             libc::SYS_perf_event_open,
-            &raw const event,
+            ptr::from_ref(event),
             pid,
             cpu,
             -1,
@@ -69,10 +81,8 @@ pub(super) fn link(
         return Err(io::Error::last_os_error());
     }
     let fd = i32::try_from(fd).map_err(io::Error::other)?;
-    #[expect(unsafe_code, reason = "takes ownership of the descriptor")]
     // SAFETY: the kernel just made it for this call, and it has no other owner.
-    let event = unsafe { OwnedFd::from_raw_fd(fd) };
-    bpf::link_event(program, event.as_fd(), cookie)
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 fn number(text: &str) -> io::Result<u32> {

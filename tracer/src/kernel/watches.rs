@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::mem;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use aya::maps::MapData;
 use aya_obj::generated::{perf_event_attr, perf_type_id};
@@ -17,13 +17,12 @@ use tracer_common::watch::{MAX_WATCHED_BYTES, WatchKey, WatchedValue};
 use super::bpf::{self, Insert};
 use super::error::KernelError;
 use super::load::object::Image;
+use super::perf;
 use super::trigger::{WatchOn, WatchedMemory};
 
 /// `HW_BREAKPOINT_W` and `HW_BREAKPOINT_RW` of the kernel.
 const WRITES: u32 = 2;
 const READS_AND_WRITES: u32 = 3;
-/// The event is closed in programs that we start.
-const PERF_FLAG_FD_CLOEXEC: u64 = 8;
 /// Times that the list of threads is read. A thread that starts while the list is read has the events of the thread
 /// that has started it, unless that one was not reached yet.
 const LOOKS: usize = 64;
@@ -245,25 +244,14 @@ fn open(thread: u32, part: WatchPoint, on: WatchOn) -> io::Result<OwnedFd> {
     // The address means something else in another program.
     event.set_remove_on_exec(1);
     let thread = i32::try_from(thread).map_err(io::Error::other)?;
-    #[expect(unsafe_code, reason = "perf_event_open has no safe wrapper")]
-    // SAFETY: the attributes are whole and have their size.
-    let fd = unsafe {
-        libc::syscall(
-            libc::SYS_perf_event_open,
-            &raw const event,
-            thread,
-            -1,
-            -1,
-            PERF_FLAG_FD_CLOEXEC,
-        )
-    };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
+    #[expect(
+        unsafe_code,
+        reason = "attributes can hold addresses that the kernel reads"
+    )]
+    // SAFETY: the attributes are whole. The kernel does not read the watched address from them.
+    unsafe {
+        perf::open(&event, thread, -1)
     }
-    let fd = i32::try_from(fd).map_err(io::Error::other)?;
-    #[expect(unsafe_code, reason = "takes ownership of the descriptor")]
-    // SAFETY: the kernel just made it for this call, and it has no other owner.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 #[cfg(test)]

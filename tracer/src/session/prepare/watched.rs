@@ -11,7 +11,7 @@ use crate::plan::watching::{self, WatchPlan};
 use crate::plan::{AddressBase, PlanInput};
 use crate::session::prepare::watch_part::{ObjectPlan, ReadyWatch};
 use crate::session::sites::modules::TargetModule;
-use crate::session::sites::watched::{WatchRole, Watched, WatchedSite};
+use crate::session::sites::watched::{WatchRole, Watched, WatchedSite, first_name};
 
 /// Prepares a watch.
 ///
