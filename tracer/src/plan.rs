@@ -475,7 +475,9 @@ impl<'a> Compiler<'a> {
     fn hides(&self, expr: &str) -> bool {
         let is_result = expr.contains("$return");
         let is_redacted = |returned: Returned| returned.redacted;
-        self.redactor.hides_expr(expr) || is_result && self.scope.returned.is_some_and(is_redacted)
+        self.redactor.hides_expr(expr)
+            || is_result && self.scope.returned.is_some_and(is_redacted)
+            || self.scope.watched.is_some_and(|value| value.redacted) && watching::has_value(expr)
     }
 
     /// A variable-length array, as an address and a number of elements.

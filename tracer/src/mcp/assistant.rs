@@ -233,7 +233,7 @@ impl AssistantSession {
             }
             Notice::TargetLeft(target) => {
                 self.kept
-                    .note(format!("process {} is no target any more", target.pid));
+                    .note(format!("process {} is not a target any more", target.pid));
             }
             Notice::TargetExited(code) => {
                 self.kept.note(match code {

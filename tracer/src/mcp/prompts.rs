@@ -77,13 +77,14 @@ probes.",
         arguments: &[VARIABLE, FUNCTION],
         text: "Find out who changes `{variable}` around `{function}` in the running program, with the tools of tracer.
 
-1. `find_functions` and `show_source`: which lines may write it? Look for assignments and for calls that get a pointer \
-or a mutable reference to it.
-2. `trace {function} with {variable}` records a call line by line. `read_call` has `changed` for each step: the line \
-before a step that changed is the one that wrote. Add `depth 3` to follow calls.
-3. If the change happens outside of this call, `log` the lines that may write it, with the value before and with \
-`depth 8` for the callers: `log FILE:LINE \"{variable}\" depth 8`.
-4. `if` narrows to the change that matters, such as `if {variable} != 0`.
+1. `find_functions` and `show_source`: where does it live? Note a line of `{function}` at which it is in scope.
+2. If it is static, `watch {variable} if old != new depth 8` shows each write to its memory, by any code: the value before \
+and after, the line and the callers. If it is a part of an object, `watch {variable} at FILE:LINE if old != new depth 8` \
+watches the object that a hit of this line finds. `until LOCATION` ends the watch where the object ends.
+3. If `watch` is refused, because the value is in a register or is too large, `trace {function} with {variable}` records a \
+call line by line. `read_call` has `changed` for each step: the line before a step that changed is the one that wrote. \
+Add `depth 3` to follow calls.
+4. `if` narrows to the change that matters, such as `if new < old`.
 5. Name the line, the callers, and the thread that made the change, with the events that prove it. Remove the probes.",
     },
 ];

@@ -41,14 +41,10 @@ pub(super) fn shown_summary(probe: &ProbeStatus) -> Map<String, Value> {
 
 /// An object of a sink.
 fn parsed(line: &[u8]) -> Map<String, Value> {
-    match serde_json::from_slice(line) {
-        Ok(mut value @ Value::Object(_)) => {
-            escape(&mut value);
-            match value {
-                Value::Object(object) => object,
-                _ => Map::new(),
-            }
-        }
+    let mut value = serde_json::from_slice(line).unwrap_or_default();
+    escape(&mut value);
+    match value {
+        Value::Object(object) => object,
         _ => Map::new(),
     }
 }

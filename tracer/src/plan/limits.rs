@@ -102,8 +102,9 @@ pub struct Limits {
     pub value_bytes: u64,
     /// Buckets of a hash table that are looked at, full or not.
     pub buckets: u64,
-    /// Only memory that the types describe is read. Casts to pointers, indexes and sums of C pointers, and `$return`
-    /// of functions whose result is redacted are refused: each of them can lead around redaction.
+    /// Only memory that the types describe is read. Casts to pointers, indexes and sums of C pointers, `$return` of
+    /// functions whose result is redacted, and `old` and `new` of a redacted value are refused: each of them can lead
+    /// around redaction.
     pub confined: bool,
 }
 

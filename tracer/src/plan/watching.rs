@@ -51,6 +51,8 @@ pub struct WatchPlan {
 pub(in crate::plan) struct WatchedOperand {
     pub(in crate::plan) ty: TypeId,
     pub(in crate::plan) size: u64,
+    /// The value is redacted, by a name in its expression. Its parts are redacted with it.
+    pub(in crate::plan) redacted: bool,
 }
 
 /// Facts about a process that the address of a value may depend on.
@@ -101,7 +103,11 @@ pub fn watch(
         ..input.clone()
     };
     let mut anywhere = scope(input);
-    anywhere.watched = Some(WatchedOperand { ty, size });
+    anywhere.watched = Some(WatchedOperand {
+        ty,
+        size,
+        redacted: input.redactor.hides_expr(name),
+    });
     let mut compiler = Compiler::new(input, &anywhere);
     let mut asm = Asm::new();
     let condition = compiler.condition(&mut asm, spec)?;
@@ -247,6 +253,12 @@ pub(in crate::plan) fn named(value: WatchedOperand, name: &str) -> Option<Operan
     Some(Operand::Place(words(value, first), value.ty))
 }
 
+/// Returns true if an expression contains the value, as `old` or `new`.
+pub(in crate::plan) fn has_value(expr: &str) -> bool {
+    expr.split(|c: char| !c.is_alphanumeric() && c != '_')
+        .any(|name| NAMES.contains(&name))
+}
+
 impl Compiler<'_> {
     /// The values of an access: those of the template, or `VALUE: old → new`.
     fn access_values(&mut self, spec: &ProbeSpec, name: &str) -> Result<(), Diagnostic> {
@@ -259,7 +271,6 @@ impl Compiler<'_> {
         let Some(value) = self.scope.watched else {
             return Ok(());
         };
-        let hidden = self.hides(name);
         self.parts.push(MessagePart::Text(format!("{name}: ")));
         for (index, (name, first)) in NAMES.into_iter().zip([OLD_WORDS, NEW_WORDS]).enumerate() {
             if index > 0 {
@@ -273,9 +284,6 @@ impl Compiler<'_> {
             let ty = Arc::clone(&shape.shape.ty);
             let source = self.captured(words(value, first), shape, Some(value.ty));
             self.entry(name, ty, source, DEBUG);
-            if let Some(entry) = self.entries.last_mut() {
-                entry.hidden |= hidden;
-            }
         }
         Ok(())
     }

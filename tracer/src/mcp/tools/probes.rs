@@ -20,7 +20,8 @@ pub(super) fn tools() -> Vec<AssistantTool> {
             ToolEffect::Looks,
             "Say what a probe would be (sites, values, cost), or why it is refused. Attaches nothing. A probe is one line: \
              `log FILE:LINE \"x {x}\" if x > 3`, `snapshot FUNCTION`, `count FUNCTION by EXPR`, `hist FILE:LINE EXPR`, \
-             `time FUNCTION`, `span FUNCTION \"name {x}\"`, `trace FUNCTION with EXPR, …`. It reads and cannot change anything.",
+             `time FUNCTION`, `span FUNCTION \"name {x}\"`, `trace FUNCTION with EXPR, …`, `watch VALUE if old != new`. \
+             It reads and cannot change anything.",
             check_probe,
         ),
         AssistantTool::new(

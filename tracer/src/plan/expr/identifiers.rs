@@ -16,6 +16,10 @@ impl Resolver<'_, '_> {
             && shadow <= 1
             && let Some(operand) = watching::named(value, path)
         {
+            if value.redacted && self.builder.limits().confined {
+                let error = Diagnostic::at(&expr.span, "the watched value is redacted");
+                return Operand::Unknown(path.to_owned(), error);
+            }
             return operand;
         }
         let found = self

@@ -23,7 +23,7 @@ use closed::TargetEnd;
 const MAX_RECENT: usize = 300;
 
 impl Live {
-    /// A process is no target any more: settles its accounts.
+    /// A process is not a target any more: settles its accounts.
     pub(super) fn settle_accounts(&mut self, pid: u32, target: Option<TargetId>, end: TargetEnd) {
         let mut machine = lock(&self.machine);
         let accounts = match machine.accounts_of(pid) {

@@ -22,7 +22,7 @@ const STOPPED_PAUSE: Duration = Duration::from_secs(2);
 /// Targets that one look asks, some 20 µs for each. The next look asks the next ones.
 const STOPPED_AT_A_TIME: usize = 64;
 
-/// Why a process is no target any more.
+/// Why a process is not a target any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Departure {
     Ended,
@@ -87,7 +87,7 @@ impl Live {
         })
     }
 
-    /// Tells that a process is no target any more. The end of the last target is the end of the
+    /// Tells that a process is not a target any more. The end of the last target is the end of the
     /// session, which is told anyway.
     pub(super) fn tell_departure(&mut self, pid: u32, departure: Departure) {
         match departure {
@@ -102,7 +102,7 @@ impl Live {
                     Err(_) => "another program".to_owned(),
                 };
                 self.tell_of_target(&format!(
-                    "process {pid} executed {program}, and is no target any more"
+                    "process {pid} executed {program}, and is not a target any more"
                 ));
             }
         }

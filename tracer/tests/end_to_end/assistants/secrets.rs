@@ -41,10 +41,9 @@ fn secret_is_recognised_in_each_form() {
         "[120,121,122,122]",
         "{120, 121, 122, 122",
         "7a7a7978",
-        "8680838743126407544",
+        "7813795353256950136",
     ] {
-        let is_told = tells(text) || text.starts_with("868");
-        assert!(is_told, "{text}");
+        assert!(tells(text), "{text}");
     }
     assert!(!tells("sixteen-letters! <redacted> 120"));
 }
@@ -115,7 +114,17 @@ const QUESTIONS: [&str; 12] = [
 ];
 
 /// More probes, of functions with such a name and of all that is in scope.
-const PROBES: [&str; 23] = [
+const PROBES: [&str; 33] = [
+    "watch ours.account.password",
+    "watch ours.account.password \"{old} {new}\"",
+    "watch ours.account.password \"{new[0]} {new[0] + 0} {old:x}\"",
+    "watch ours.account.password \"{ours.account.password}\"",
+    "watch ours.account.password depth 8",
+    "watch ours.account.password if new[0] == 'x'",
+    "watch ours.account.password if old == \"a guess\"",
+    "watch ours.account.password[0]",
+    "watch ours.account.password[0] \"{old} {new} {new as long}\"",
+    "watch ours.account.password[0] if new == 'x'",
     "log get_token%return",
     "log get_token%return \"{$return}\"",
     "log get_token%return \"{*$return}\"",
@@ -180,7 +189,7 @@ fn redacted_value_is_never_told() {
     let more = ["--max-probes", "400", "--max-cpu", "90%"];
     let mut client = RawClient::of(&target, &more);
     let attempts = attempts();
-    let (mut added, mut asked) = (0, 0);
+    let (mut added, mut asked, mut events) = (0, 0, 0);
     for batch in attempts.chunks(40) {
         let mut names: Vec<String> = Vec::new();
         for probe in batch {
@@ -199,11 +208,22 @@ fn redacted_value_is_never_told() {
         for name in names {
             added += 1;
             let probe = client.listed(&name);
-            let is_question = probe["text"]
-                .as_str()
-                .is_some_and(|text| text.contains(" if "));
-            assert!(!is_question, "a question was attached: {probe}");
-            client.events(&name);
+            let text = probe["text"].as_str().expect("a text");
+            assert!(!text.contains(" if "), "a question was attached: {probe}");
+            // Aggregates count the hits that they have added up as events.
+            let is_sum = ["count ", "hist ", "time "]
+                .iter()
+                .any(|verb| text.starts_with(verb));
+            let sent = if is_sum {
+                0
+            } else {
+                probe["events"].as_u64().expect("a count")
+            };
+            crate::support::wait_for(&format!("{sent} events of {probe}"), || {
+                let came = client.events(&name).len() as u64;
+                (came >= sent).then_some(())
+            });
+            events += sent;
             let _ = client.tool("read_aggregates", json!({ "probe": name }));
             let _ = client.tool("read_snapshot", json!({ "probe": name }));
             let _ = client.tool("read_call", json!({ "probe": name }));
@@ -211,6 +231,7 @@ fn redacted_value_is_never_told() {
         }
     }
     assert!(added > 20 && added < asked / 2, "{added} of {asked}");
+    assert!(events > 40, "{events}");
     for line in client.server.stdout.lines() {
         assert!(!tells(&line), "{line}");
     }

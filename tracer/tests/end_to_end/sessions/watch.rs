@@ -257,6 +257,30 @@ fn statics_fields_bit_fields_texts_and_objects_behind_pointers_are_watched() {
 }
 
 #[test]
+fn old_and_new_of_a_redacted_value_are_redacted() {
+    if !needs::kernel() {
+        return;
+    }
+    let mut program = watch_fixture(&["-O2"]);
+    for (text, shown) in [
+        ("", "limit.high: <redacted> → <redacted> by raise_to"),
+        (
+            " \"{old} {new} {new + 1} {limit.low}\"",
+            "<redacted> <redacted> <redacted> 1",
+        ),
+    ] {
+        let probe = format!("watch limit.high{text} hits 1");
+        let tracer = Tracer::attach(program.pid(), "json", &[&probe], &["--redact", "high"]);
+        tracer.wait_tracing();
+        turn(&mut program);
+        tracer.wait_events(1);
+        let finished = tracer.interrupt();
+        finished.assert_code(0);
+        assert_eq!(finished.events()[0]["message"], shown);
+    }
+}
+
+#[test]
 fn thread_local_of_each_thread_is_watched() {
     if !needs::kernel() {
         return;

@@ -52,7 +52,7 @@ fn targets_that_leave_or_stop_are_told_once_and_the_others_go_on() {
     executes.say("exec /bin/sleep 60");
     let sleep = std::fs::canonicalize("/bin/sleep").expect("sleep");
     let note = format!(
-        "process {} executed `{}`, and is no target any more",
+        "process {} executed `{}`, and is not a target any more",
         executes.pid(),
         sleep.display()
     );
@@ -97,7 +97,7 @@ fn program_that_a_target_executes_is_one_too_if_it_matches() {
     worker.call(2);
     let finished = tracer.interrupt();
     let said = finished.stderr.join("\n");
-    assert!(!said.contains("no target any more"), "{finished}");
+    assert!(!said.contains("not a target any more"), "{finished}");
     // The file of the second is known, so its constructor is seen.
     let hits = counter(&finished.summary("work"), "hits");
     assert_eq!(hits, 1 + 3 + 2, "{finished}");

@@ -68,7 +68,7 @@ impl TargetRows {
         self.live.entry(status.id).or_insert_with(row);
     }
 
-    /// A process is no target any more.
+    /// A process is not a target any more.
     pub(in crate::tui) fn left(&mut self, id: TargetId) {
         let Some(row) = self.live.remove(&id) else {
             return;
