@@ -60,7 +60,11 @@ const KEYS: [&str; 16] = [
     "pattern", "all", "offset", "limit", "file", "line", "around", "from", "to", "location",
     "owner", "probe", "after", "wait_ms", "call", "pid",
 ];
-const WORDS: [&str; 36] = [
+const WORDS: [&str; 40] = [
+    "watch",
+    "at",
+    "until",
+    "on access",
     "log",
     "count",
     "hist",
@@ -118,6 +122,14 @@ fn phrase(random: &mut Random) -> String {
 
 /// A probe that is likely to be one.
 fn probe(random: &mut Random) -> String {
+    if random.one_in(6) {
+        let watched = random.pick(&["sum", "build", "sum if old != new", "build on access"]);
+        let place = random.pick(&["", " at work", " at work until rest"]);
+        return match watched.split_once(' ') {
+            Some((value, more)) => format!("watch {value}{place} {more}"),
+            None => format!("watch {watched}{place}"),
+        };
+    }
     let action = random.pick(&["log", "count", "time", "snapshot", "trace", "span", "hist"]);
     let place = random.pick(&["work", "rest", "main", "e2e_worker.c:36"]);
     let value = if action == "hist" { " number" } else { "" };
