@@ -89,6 +89,10 @@ condition compares an argument and is false. *turned away* is a call with a trac
 another thread. All times are medians of one run in turns. *attach* and *detach* are of a trace of a function of a
 thousand lines, from tracer's own log.
 
+**Watched values**: a C program writes a static again and again. *empty* is a write with an eBPF program of two
+instructions on the watchpoint, *rejected* one under a probe whose condition is never true, and *event* one that is sent
+with the value before and after. The ratios to *empty* are of medians of one run in turns.
+
 **Events to a collector**: `tracer attach --otlp` beside JSON, which goes to `/dev/null`. The target calls in bursts
 each 10 ms: 20,000 or 100,000 calls a second, or as many as the machine has time for. The collector is rotel over *grpc*
 and *http*, on the same machine. It throws away what it has received. *hanging* takes connections and never answers.
