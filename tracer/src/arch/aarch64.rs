@@ -43,6 +43,8 @@ pub const BEFORE_STUB_JUMP: u64 = 12;
 pub const STUB_BYTES: u64 = 16;
 /// Bytes that are enough to decode a stub.
 pub const STUB_CODE: usize = 16;
+/// Bytes that are enough to decode a thunk.
+pub const THUNK_CODE: usize = 16;
 /// Code with which C libraries return from a signal handler: `mov x8, #139; svc #0`.
 pub const SIGNAL_RETURN: [u8; 8] = [0x68, 0x11, 0x80, 0xd2, 0x01, 0x00, 0x00, 0xd4];
 
@@ -181,7 +183,7 @@ never! {
     counts_down() -> bool;
     /// Returns the module's word that has the target of an indirect jump or call.
     target_word() -> Option<LinkAddr>;
-    /// Returns the address that an indirect call calls.
+    /// Returns the address that an indirect call or jump leads to.
     called_value() -> Option<CalledValue>;
     /// Returns true for a jump to an address that the function computes.
     is_computed_jump() -> bool;
@@ -275,6 +277,12 @@ pub const fn is_word_jump(_: &[u8]) -> bool {
 /// Returns the word that a stub jumps through.
 #[must_use]
 pub const fn stub_word(_: &[u8], _: u64) -> Option<LinkAddr> {
+    None
+}
+
+/// Returns the function that a thunk jumps to.
+#[must_use]
+pub const fn thunk_target(_: &[u8], _: u64) -> Option<u64> {
     None
 }
 

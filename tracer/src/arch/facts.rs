@@ -193,7 +193,7 @@ pub enum Assignment {
     Loaded,
 }
 
-/// The address that an indirect call calls.
+/// The address that an indirect call or jump leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CalledValue {
     /// A register, by its DWARF number.

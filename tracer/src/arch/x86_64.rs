@@ -11,9 +11,10 @@ mod registers;
 mod steppable;
 
 pub use code_bytes::{
-    BEFORE_STUB_JUMP, NEAR_TRANSFER_BYTES, STUB_BYTES, STUB_CODE, WORD_TRANSFER_BYTES, all_calls,
-    call_target, call_word, displacements, frame_pointer_prologue, is_probed, is_word_jump,
-    may_have_breakpoints, near_transfers, stub_word, without_breakpoints, word_jumps,
+    BEFORE_STUB_JUMP, NEAR_TRANSFER_BYTES, STUB_BYTES, STUB_CODE, THUNK_CODE, WORD_TRANSFER_BYTES,
+    all_calls, call_target, call_word, displacements, frame_pointer_prologue, is_probed,
+    is_word_jump, may_have_breakpoints, near_transfers, stub_word, thunk_target,
+    without_breakpoints, word_jumps,
 };
 pub use effect::EffectReader;
 pub use emulated::site_kind;

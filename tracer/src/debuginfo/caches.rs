@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use crate::base::pool_cell::PoolCell;
 use crate::debuginfo::calls::call_table::CallCache;
 use crate::debuginfo::calls::imports::ImportCache;
+use crate::debuginfo::calls::linked_names::LinkedNames;
 use crate::debuginfo::calls::tail_call_cache::TailCallCache;
 use crate::debuginfo::dwarf::cache::Cache;
 use crate::debuginfo::dwarf::name_index::NameIndex;
@@ -52,6 +53,8 @@ pub(in crate::debuginfo) struct Caches {
     pub(in crate::debuginfo) calls: CallCache,
     /// Calls of functions of other modules.
     pub(in crate::debuginfo) imports: ImportCache,
+    /// Names by which the dynamic linker connects the module with others.
+    pub(in crate::debuginfo) linked_names: LinkedNames,
     /// Jumps between a frame and its caller.
     pub(in crate::debuginfo) tail_calls: TailCallCache,
 }

@@ -88,8 +88,8 @@ impl Module {
             let distance = address.0.checked_sub(symbol.address.0)?;
             return Some((demangle(symbol.unversioned()), distance));
         }
-        let (start, name) = stub_at(&self.files, address)?;
-        Some((format!("{}@plt", demangle(&name)), address.0 - start.0))
+        let (start, name) = stub_at(self, address)?;
+        Some((format!("{}@plt", demangle(name)), address.0 - start.0))
     }
 }
 

@@ -47,14 +47,16 @@ const LEFT_OUT: usize = 4;
 
 /// A probe, ready to be attached.
 pub(super) struct PreparedProbe {
-    /// Has all of its sites.
+    /// Has its sites.
     pub(super) module: Arc<TargetModule>,
     /// Empty only if a trace follows more calls without them.
     pub(super) sites: Vec<ReadySite>,
     /// Notes for the user: omitted sites, unavailable values.
     pub(super) notes: Vec<String>,
     /// The other part of a trace.
-    pub(super) trace: Option<PreparedTrace>,
+    pub(super) trace: Option<Arc<PreparedTrace>>,
+    /// Sites of the same trace in other modules.
+    pub(super) elsewhere: Vec<PreparedProbe>,
 }
 
 /// The part of a trace that is not in its sites.
@@ -416,6 +418,7 @@ fn gather(
         sites: ready,
         notes,
         trace: None,
+        elsewhere: Vec::new(),
     })
 }
 

@@ -3,7 +3,7 @@
 use iced_x86::{Code, Mnemonic, Register};
 
 use super::instruction::decode;
-use crate::arch::{NearTransfer, TransferKind, TransferTarget};
+use crate::arch::{Flow, NearTransfer, TransferKind, TransferTarget};
 use crate::base::address::LinkAddr;
 
 /// Bytes of `call rel32` and `jmp rel32`.
@@ -16,6 +16,8 @@ pub const BEFORE_STUB_JUMP: u64 = 16;
 pub const STUB_BYTES: u64 = 16;
 /// Bytes that are enough to decode a stub.
 pub const STUB_CODE: usize = 15 * MAX_STUB;
+/// Bytes that are enough to decode a thunk.
+pub const THUNK_CODE: usize = 15 * MAX_THUNK;
 
 /// First bytes of `call rel32` and `jmp rel32`.
 const CALL: u8 = 0xe8;
@@ -26,6 +28,8 @@ const CALL_THROUGH: u8 = 0x15;
 const JUMP_THROUGH: u8 = 0x25;
 /// Instructions of a stub, with its jump.
 const MAX_STUB: usize = 4;
+/// Instructions of a thunk, with its jump.
+const MAX_THUNK: usize = 6;
 /// Instructions of a prologue that sets a frame pointer.
 const MAX_PROLOGUE: usize = 3;
 
@@ -117,6 +121,21 @@ pub fn stub_word(code: &[u8], begin: u64) -> Option<LinkAddr> {
             Code::Mov_r32_imm32 if decoded.op0_register() == Register::R11D => {}
             Code::Endbr64 | Code::Nopd | Code::Nopw => {}
             Code::Jmp_rm64 => return instruction.target_word(),
+            _ => return None,
+        }
+    }
+    None
+}
+
+/// Returns the function that a thunk jumps to. It may change arguments before, and leaves the stack alone.
+#[must_use]
+pub fn thunk_target(code: &[u8], begin: u64) -> Option<u64> {
+    for instruction in decode(code, begin).take(MAX_THUNK) {
+        match instruction.flow() {
+            Flow::Jump => return instruction.target(),
+            Flow::Next
+                if instruction.is_valid() && instruction.decoded.stack_pointer_increment() == 0 => {
+            }
             _ => return None,
         }
     }
@@ -251,5 +270,23 @@ mod tests {
         let memory = [0x90, 0xe8, 1, 2, 3, 4, 0xc3];
         assert_eq!(without_breakpoints(&memory, &file), file);
         assert!(may_have_breakpoints(&memory) && !may_have_breakpoints(&file));
+    }
+
+    #[test]
+    fn thunk_leads_to_its_function_and_leaves_the_stack_alone() {
+        // sub rdi, 16; jmp 0x1030
+        let thunk = [0x48, 0x83, 0xef, 0x10, 0xe9, 0x27, 0, 0, 0];
+        assert_eq!(thunk_target(&thunk, 0x1000), Some(0x1030));
+        // mov r10, [rdi]; add rdi, [r10-24]; jmp 0x1030
+        let of_virtual_base = [
+            0x4c, 0x8b, 0x17, 0x49, 0x03, 0x7a, 0xe8, 0xe9, 0x24, 0, 0, 0,
+        ];
+        assert_eq!(thunk_target(&of_virtual_base, 0x1000), Some(0x1030));
+        // push rdi; jmp 0x1030
+        let pushes = [0x57, 0xe9, 0x2a, 0, 0, 0];
+        assert_eq!(thunk_target(&pushes, 0x1000), None);
+        // call 0x1030; jmp 0x1030
+        let calls = [0xe8, 0x2b, 0, 0, 0, 0xe9, 0x26, 0, 0, 0];
+        assert_eq!(thunk_target(&calls, 0x1000), None);
     }
 }

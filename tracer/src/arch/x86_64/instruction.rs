@@ -125,10 +125,11 @@ impl Instruction {
             .then(|| LinkAddr(self.decoded.ip_rel_memory_address()))
     }
 
-    /// Returns the address that an indirect call calls, if it can be computed from general registers and memory.
+    /// Returns the address that an indirect call or jump leads to, if it can be computed from general registers and
+    /// memory.
     #[must_use]
     pub fn called_value(&self) -> Option<CalledValue> {
-        if self.decoded.code() != Code::Call_rm64 {
+        if !matches!(self.decoded.code(), Code::Call_rm64 | Code::Jmp_rm64) {
             return None;
         }
         if self.decoded.op0_kind() == OpKind::Register {

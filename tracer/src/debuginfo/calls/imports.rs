@@ -17,20 +17,21 @@ use crate::base::address::LinkAddr;
 use crate::debuginfo::budget::ReaderKind;
 use crate::debuginfo::dwarf::cache::Cache;
 use crate::debuginfo::files::Files;
+use crate::debuginfo::module::Module;
 
 /// Names under which other modules may import one function.
 const MAX_NAMES: usize = 8;
 /// Symbols of a module that are read.
-const MAX_SYMBOLS: usize = 1 << 20;
+pub(super) const MAX_SYMBOLS: usize = 1 << 20;
 /// Relocations that are read; big libraries have some hundred thousand.
-const MAX_RELOCATIONS: usize = 1 << 20;
+pub(super) const MAX_RELOCATIONS: usize = 1 << 20;
 /// Words with the address of one function, and stubs for these words.
 const MAX_WORDS: usize = 8;
 /// Names, and functions, whose answers are kept. One more drops all of them.
 const MAX_KEPT: usize = 1 << 12;
 /// Size in bytes of a relocation with addend, and of a symbol.
-const RELOCATION: usize = 24;
-const SYMBOL: usize = 24;
+pub(super) const RELOCATION: usize = 24;
+pub(super) const SYMBOL: usize = 24;
 /// Sections that contain stubs.
 const STUB_SECTIONS: [&str; 3] = [".plt.sec", ".plt", ".plt.got"];
 /// Imports and exports that were looked for so far.
@@ -113,24 +114,6 @@ pub(in crate::debuginfo) fn words_for(
     });
     words.extend(chosen.take(MAX_WORDS));
     words
-}
-
-/// Returns the function that a module exports under a name, or `None` if it exports none or
-/// several.
-pub(in crate::debuginfo) fn defined_as(files: &Files, wanted: &[u8]) -> Option<LinkAddr> {
-    let strings = files.loaded_section(".dynstr")?;
-    let symbols = files.loaded_section(".dynsym")?;
-    let mut entries = symbols
-        .chunks_exact(SYMBOL)
-        .take(MAX_SYMBOLS)
-        .filter(|symbol| symbol.get(6..8).is_some_and(|section| section != [0, 0]))
-        .filter(|symbol| name(symbol, strings) == Some(wanted))
-        .filter_map(|symbol| number(symbol, 8));
-    let first = entries.next()?;
-    // One function may have the name in several versions.
-    entries
-        .all(|other| other == first)
-        .then_some(LinkAddr(first))
 }
 
 /// Returns the names of all symbols that a module exports or imports.
@@ -229,16 +212,17 @@ fn stubs_of(files: &Files, words: &[LinkAddr]) -> HashMap<u64, LinkAddr> {
 
 /// Returns the word that the code at an address jumps through. The code must have no effect that
 /// its caller or the function could see.
-fn word_of_stub(files: &Files, start: LinkAddr) -> Option<LinkAddr> {
+pub(in crate::debuginfo) fn word_of_stub(files: &Files, start: LinkAddr) -> Option<LinkAddr> {
     arch::stub_word(files.initial_bytes(start, STUB_CODE)?, start.0)
 }
 
 /// Returns the stub of the procedure linkage table that contains `address`: its start, and the
 /// name of the function that it leads to.
 pub(in crate::debuginfo) fn stub_at(
-    files: &Files,
+    module: &Module,
     address: LinkAddr,
-) -> Option<(LinkAddr, Vec<u8>)> {
+) -> Option<(LinkAddr, &[u8])> {
+    let files = &module.files;
     let (name, section) = STUB_SECTIONS.iter().find_map(|name| {
         let section = files.main_section(name)?;
         let distance = address.0.checked_sub(section.address.0)?;
@@ -254,28 +238,7 @@ pub(in crate::debuginfo) fn stub_at(
         .address
         .add((address.0 - section.address.0) / size * size);
     let word = word_of_stub(files, start)?;
-    Some((start, name_in_word(files, word)?))
-}
-
-/// Returns the name of the function whose address the dynamic linker writes to a word.
-pub(in crate::debuginfo) fn name_in_word(files: &Files, word: LinkAddr) -> Option<Vec<u8>> {
-    let strings = files.loaded_section(".dynstr")?;
-    let symbols = files.loaded_section(".dynsym")?;
-    let tables = [".rela.plt", ".rela.dyn"].map(|name| files.loaded_section(name));
-    let relocations = tables
-        .into_iter()
-        .flatten()
-        .flat_map(|table| table.chunks_exact(RELOCATION));
-    let mut fills = relocations
-        .take(MAX_RELOCATIONS)
-        .filter(|relocation| number(relocation, 0) == Some(word.0));
-    let info = number(fills.next()?, 8)?;
-    if !matches!(info as u32, GLOB_DAT | JUMP_SLOT) {
-        return None;
-    }
-    let index = usize::try_from(info >> 32).ok()?;
-    let name = name(symbols.chunks_exact(SYMBOL).nth(index)?, strings)?;
-    (!name.is_empty()).then(|| name.to_vec())
+    Some((start, module.name_in_word(word)?))
 }
 
 /// Returns the word that the call before an address goes through, if the call uses no stub.
@@ -295,14 +258,14 @@ fn code_of(files: &Files, begin: u64, end: u64) -> &[u8] {
 }
 
 /// Returns the name of a symbol, up to its terminating zero.
-fn name<'a>(symbol: &[u8], strings: &'a [u8]) -> Option<&'a [u8]> {
+pub(super) fn name<'a>(symbol: &[u8], strings: &'a [u8]) -> Option<&'a [u8]> {
     let at = u32::from_le_bytes(*symbol.first_chunk()?);
     let name = strings.get(usize::try_from(at).ok()?..)?;
     let name = name.get(..memchr::memchr(0, name)?)?;
     (!name.is_empty()).then_some(name)
 }
 
-fn number(bytes: &[u8], at: usize) -> Option<u64> {
+pub(super) fn number(bytes: &[u8], at: usize) -> Option<u64> {
     let bytes = bytes.get(at..at.checked_add(8)?)?;
     bytes.try_into().ok().map(u64::from_le_bytes)
 }

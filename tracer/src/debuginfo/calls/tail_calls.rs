@@ -6,7 +6,7 @@
 //! the jumps that all of them begin with or end with are certain.
 
 use super::code_search::direct_target_before;
-use super::imports::{defined_as, name_in_word, stub_at, word_before};
+use super::imports::{stub_at, word_before};
 use super::jumps::jumps_out;
 use super::tail_call_cache::{TailCall, TailCallKey};
 use crate::arch::TransferTarget;
@@ -143,10 +143,10 @@ impl TailCallSearch<'_> {
                     });
                 }
             },
-            TransferTarget::Word(word) => name_in_word(module, word)?,
+            TransferTarget::Word(word) => module.name_in_word(word)?,
         };
         // Only functions that the frame's module exports are followed through the dynamic linker.
-        let entry = defined_as(self.callee, &name)?;
+        let entry = self.callee.exported_as(name)?;
         Some(TailCallNode {
             in_callee: true,
             entry,

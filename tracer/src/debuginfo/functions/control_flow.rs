@@ -4,8 +4,12 @@
 use std::collections::{BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 
-use crate::arch::{CalledValue, Flow, Instruction, JumpCondition, PointerValue, decode};
+use crate::arch::{
+    CalledValue, Flow, Instruction, JumpCondition, PointerSum, PointerValue, THUNK_CODE, decode,
+    thunk_target,
+};
 use crate::base::address::LinkAddr;
+use crate::debuginfo::calls::imports::word_of_stub;
 use crate::debuginfo::files::Files;
 use crate::debuginfo::functions::function_code::FunctionCode;
 use crate::debuginfo::module::Module;
@@ -31,10 +35,55 @@ pub struct CallInstruction {
     pub address: LinkAddr,
     /// The address behind it.
     pub returns_to: LinkAddr,
-    /// The called address. `None` if it is computed.
-    pub target: Option<LinkAddr>,
-    /// How the called address is computed at the instruction, if this is known.
-    pub computed: Option<LocationExpr>,
+    /// The called address.
+    pub to: Destination,
+}
+
+/// A jump that leaves its function, or may leave it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LeavingJump {
+    /// Its address.
+    pub address: LinkAddr,
+    /// The address that it leads to.
+    pub to: Destination,
+}
+
+/// The address to which a call or a jump leads.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Destination {
+    /// This one.
+    Known(LinkAddr),
+    /// The one in a word of the module.
+    InWord(LinkAddr),
+    /// One that is computed, if the computation at the instruction is known.
+    Computed(Option<LocationExpr>),
+}
+
+impl Destination {
+    fn of(instruction: &Instruction) -> Self {
+        if let Some(target) = instruction.target() {
+            return Self::Known(LinkAddr(target));
+        }
+        match instruction.called_value() {
+            Some(CalledValue::Word(word)) => Self::InWord(word),
+            Some(CalledValue::Register(register)) => {
+                let expr = LocationExpr(vec![Term::Register(Register(register))]);
+                Self::Computed(Some(expr))
+            }
+            Some(CalledValue::Memory(sum)) => Self::Computed(loaded(sum)),
+            None => Self::Computed(None),
+        }
+    }
+
+    /// Returns the computation of the address at the instruction. `None` if it is not known, or not needed.
+    #[must_use]
+    pub fn computation(&self) -> Option<LocationExpr> {
+        match self {
+            Self::Known(_) => None,
+            Self::InWord(word) => Some(LocationExpr(vec![Term::Address(*word), Term::Deref(8)])),
+            Self::Computed(expr) => expr.clone(),
+        }
+    }
 }
 
 impl Module {
@@ -48,31 +97,48 @@ impl Module {
             .map(|one| CallInstruction {
                 address: LinkAddr(one.address()),
                 returns_to: LinkAddr(one.next_address()),
-                target: one.target().map(LinkAddr),
-                computed: one.called_value().and_then(called_address),
+                to: Destination::of(one),
             })
             .collect();
         calls.sort_by_key(|call| call.address);
         Some(calls)
     }
 
-    /// Returns the functions that a function jumps to in its end, so that they return in its place.
+    /// Returns the jumps by which a function is left, so that another one returns in its place, by address. A computed
+    /// jump may also stay inside.
     #[must_use]
-    pub fn tail_calls_in(&self, function: &FunctionCode) -> Vec<LinkAddr> {
+    pub fn leaving_jumps_in(&self, function: &FunctionCode) -> Vec<LeavingJump> {
         let is_inside = |address: LinkAddr| {
             let mut ranges = function.ranges.iter();
             ranges.any(|&(begin, end)| (begin..end).contains(&address))
         };
         let instructions = instructions(self, &function.ranges).unwrap_or_default();
-        let mut targets: Vec<LinkAddr> = instructions
+        let mut jumps: Vec<LeavingJump> = instructions
             .values()
-            .filter(|one| one.flow() == Flow::Jump)
-            .filter_map(|one| one.target().map(LinkAddr))
-            .filter(|&target| !is_inside(target))
+            .filter(|one| matches!(one.flow(), Flow::Jump | Flow::IndirectJump))
+            .map(|one| LeavingJump {
+                address: LinkAddr(one.address()),
+                to: Destination::of(one),
+            })
+            .filter(|jump| match jump.to {
+                Destination::Known(target) => !is_inside(target),
+                Destination::InWord(_) => true,
+                Destination::Computed(ref value) => value.is_some(),
+            })
             .collect();
-        targets.sort_unstable();
-        targets.dedup();
-        targets
+        jumps.sort_by_key(|jump| jump.address);
+        jumps
+    }
+
+    /// Returns the address to which code without a function of its own only leads on: a stub for another module's
+    /// function, or a thunk that changes arguments. `None` if it does more.
+    #[must_use]
+    pub fn leads_on(&self, address: LinkAddr) -> Option<Destination> {
+        if let Some(word) = word_of_stub(self, address) {
+            return Some(Destination::InWord(word));
+        }
+        let code = self.initial_bytes(address, THUNK_CODE)?;
+        thunk_target(code, address.0).map(|target| Destination::Known(LinkAddr(target)))
     }
 
     /// Returns the addresses to which code of a function jumps or is led by an exception, or `None` if they are not all
@@ -199,17 +265,8 @@ impl Module {
     }
 }
 
-/// The computation of a called address.
-fn called_address(value: CalledValue) -> Option<LocationExpr> {
-    let sum = match value {
-        CalledValue::Register(register) => {
-            return Some(LocationExpr(vec![Term::Register(Register(register))]));
-        }
-        CalledValue::Word(word) => {
-            return Some(LocationExpr(vec![Term::Address(word), Term::Deref(8)]));
-        }
-        CalledValue::Memory(sum) => sum,
-    };
+/// The computation of an address that is loaded from memory.
+fn loaded(sum: PointerSum) -> Option<LocationExpr> {
     let mut terms = vec![Term::Const(sum.plus.cast_unsigned())];
     match sum.base {
         Some(PointerValue::Register(base)) => {

@@ -112,11 +112,12 @@ impl Live {
             mut notes,
             covered: _,
         } = plan;
+        let first = first_site(parts.iter().flat_map(|part| &part.probe.sites));
         let mut first_error = None;
         let mut attached: Option<Placement> = None;
         for part in parts {
             let more = match &mut attached {
-                None => self.begin(new, id, part).map(|begun| {
+                None => self.begin(new, id, part, &first).map(|begun| {
                     attached = Some(begun.placement);
                     begun.notes
                 }),
@@ -146,8 +147,8 @@ impl Live {
         new: &NewProbe<'_>,
         id: PlacementId,
         planned: PlannedPart,
+        first: &FirstSite,
     ) -> Result<Attached<Placement>, Diagnostic> {
-        let first = first_site(&planned.probe.sites);
         let place = PartPlace {
             placement: id,
             slot: None,
@@ -157,7 +158,7 @@ impl Live {
         let part = self.attach_part(new, place, planned)?;
         let placement = Placement {
             id,
-            first,
+            first: first.clone(),
             slot: part.slot,
             cookies: part.cookies,
             control: self.limits(new.spec),
@@ -204,19 +205,28 @@ impl Live {
                 placement.planned.extend(plan.planned);
                 placement.are_planned(&plan.covered);
                 notes.extend(plan.notes);
+                let mut followed = Vec::new();
+                let mut follows_more = false;
                 for part in plan.parts {
-                    let is_more = part.is_more && !part.probe.sites.is_empty();
+                    let is_more = part.is_more;
+                    let has_sites = !part.probe.sites.is_empty();
                     match self.extend(&new, placement, part) {
                         Ok(more) if is_more => {
-                            // Before the note, so that whoever has it finds the next call recorded.
-                            self.follows_more(&name, placement);
-                            for note in more {
-                                self.shared.note(format!("{name}: {note}"));
-                            }
+                            follows_more |= has_sites;
+                            followed.extend(more);
                         }
                         Ok(more) => notes.extend(more),
                         Err(error) => notes.push(error.to_string()),
                     }
+                }
+                if follows_more {
+                    // Before the notes, so that whoever has them finds the next call recorded.
+                    self.follows_more(&name, placement);
+                    for note in followed {
+                        self.shared.note(format!("{name}: {note}"));
+                    }
+                } else {
+                    notes.append(&mut followed);
                 }
             }
             Err(error) => {
@@ -288,6 +298,8 @@ impl Live {
             sites,
             mut notes,
             trace,
+            // They are parts of their own.
+            elsewhere: _,
         } = probe;
         let NewSites {
             mut requests,
@@ -355,7 +367,7 @@ impl Live {
         let (from, first) = (place.first_request, place.first_cookie);
         Ok(AttachedPart {
             slot,
-            trace: trace.map(|trace| PartTrace::of(executable, Arc::clone(&module), trace.code)),
+            trace: trace.map(|trace| PartTrace::of(executable, Arc::clone(&trace.code))),
             part: PlacementPart {
                 executable,
                 module,
@@ -487,19 +499,13 @@ fn refusal_of(error: KernelError, module: &TargetModule, places: &[SitePlace]) -
 }
 
 /// Source position of the first site; for a timed probe, of its beginning.
-fn first_site(sites: &[ReadySite]) -> FirstSite {
-    let with = |flags| {
-        sites
-            .iter()
-            .find(move |site| site.plan.program.flags & flags != 0)
-    };
-    let begins = sites
-        .iter()
-        .find(|site| site.plan.program.flags & ENDS == 0);
+fn first_site<'s>(sites: impl Iterator<Item = &'s ReadySite> + Clone) -> FirstSite {
+    let has = |flags| move |site: &&ReadySite| site.plan.program.flags & flags != 0;
     // The first line of a traced function, and not those of functions that it calls.
-    with(TAKES | ANNOUNCES)
-        .or(begins)
-        .or(sites.first())
+    let mut all = sites.clone();
+    all.find(has(TAKES | ANNOUNCES))
+        .or_else(|| sites.clone().find(|site| !has(ENDS)(site)))
+        .or_else(|| sites.clone().next())
         .map(|ready| FirstSite {
             source: ready.site.source.clone(),
             function: ready.site.function.clone(),

@@ -14,8 +14,7 @@ use crate::event::{ProbeId, grouped};
 use crate::kernel::{Machine, OpenTracedCall};
 use crate::session::locks::lock;
 use crate::session::probes::{Probe, ProbeMap, Stage};
-use crate::session::sites::modules::TargetModule;
-use crate::session::sites::traced::{SeenCall, TracedCode};
+use crate::session::sites::traced::{SeenCall, TraceAddr, TracedCode};
 
 /// Inode of the initial pid namespace, `PROC_PID_INIT_INO` in the kernel's sources.
 const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
@@ -25,22 +24,15 @@ const MAX_EXTRA_CALLS: u64 = 8;
 /// The code of a trace in one executable.
 pub(super) struct PartTrace {
     executable: ExecutableId,
-    /// Has the sites.
-    module: Arc<TargetModule>,
     code: Arc<TracedCode>,
     /// Calls that were seen and are not looked at yet.
     unplanned: Vec<SeenCall>,
 }
 
 impl PartTrace {
-    pub(super) const fn of(
-        executable: ExecutableId,
-        module: Arc<TargetModule>,
-        code: Arc<TracedCode>,
-    ) -> Self {
+    pub(super) const fn of(executable: ExecutableId, code: Arc<TracedCode>) -> Self {
         Self {
             executable,
-            module,
             code,
             unplanned: Vec::new(),
         }
@@ -53,7 +45,6 @@ impl Placement {
         let mut traces = self.traces.iter();
         let trace = traces.find(|trace| trace.executable == executable)?;
         (!trace.unplanned.is_empty()).then(|| MoreCalls {
-            module: Arc::clone(&trace.module),
             code: Arc::clone(&trace.code),
             seen: trace.unplanned.clone(),
         })
@@ -94,15 +85,16 @@ impl Placement {
         }
     }
 
-    /// The trace of the part that has a site with this cookie.
-    fn trace_of(&mut self, cookie: u32) -> Option<&mut PartTrace> {
+    /// The trace of the part that has a site with this cookie, and the address in it of a link address of the part's
+    /// module.
+    fn trace_of(&mut self, cookie: u32, address: LinkAddr) -> Option<(&mut PartTrace, TraceAddr)> {
         let index = self.cookies.iter().position(|&own| own == cookie)?;
         let mut parts = self.parts.iter();
-        let executable = parts
-            .find(|part| part.cookies.contains(&index))
-            .map(|part| part.executable)?;
+        let part = parts.find(|part| part.cookies.contains(&index))?;
         let mut traces = self.traces.iter_mut();
-        traces.find(|trace| trace.executable == executable)
+        let trace = traces.find(|trace| trace.executable == part.executable)?;
+        let address = trace.code.modules.of_target(&part.module)?.trace(address);
+        Some((trace, address))
     }
 }
 
@@ -170,16 +162,14 @@ impl Live {
                 continue;
             }
             let sites = self.shared.sites();
-            let Some(call) = sites.get(seen.site).map(|entry| entry.origin.address) else {
+            let Some(from) = sites.get(seen.site).map(|entry| entry.origin.address) else {
                 continue;
             };
             drop(sites);
             let SeenTarget { distance, site, .. } = seen;
-            if let Some(trace) = placement.trace_of(site) {
-                trace.unplanned.push(SeenCall {
-                    call: LinkAddr(call),
-                    target: LinkAddr(call.wrapping_add(distance)),
-                });
+            if let Some((trace, from)) = placement.trace_of(site, LinkAddr(from)) {
+                let target = TraceAddr(from.0.wrapping_add(distance));
+                trace.unplanned.push(SeenCall { from, target });
             }
         }
     }

@@ -17,7 +17,7 @@ use crate::session::prepare::runtime::runtime_of;
 use crate::session::prepare::{PreparedProbe, Setting};
 use crate::session::sites::located::ProbeLocation;
 use crate::session::sites::module_numbers::ModuleNumbers;
-use crate::session::sites::modules::{Modules, TargetModule};
+use crate::session::sites::modules::Modules;
 use crate::session::sites::process_modules::ProcessModules;
 use crate::session::sites::traced::{SeenCall, TracedCode, resolve_more};
 
@@ -43,8 +43,6 @@ pub(crate) struct PlannedProgram {
 
 /// Calls that an attached trace is to follow.
 pub(crate) struct MoreCalls {
-    /// The module with the trace.
-    pub(super) module: Arc<TargetModule>,
     pub(super) code: Arc<TracedCode>,
     pub(super) seen: Vec<SeenCall>,
 }
@@ -167,11 +165,20 @@ fn plan(
     let mut best: Option<ProgramRefusal> = None;
     for program in programs {
         match plan_one(spec, program, made_with) {
-            Ok(probe) => plan.parts.push(PlannedPart {
-                executable: program.executable,
-                probe,
-                is_more: program.more.is_some(),
-            }),
+            Ok(mut probe) => {
+                // Calls begin in the last part. Lines that are attached after it would be missing in them.
+                let elsewhere = std::mem::take(&mut probe.elsewhere);
+                plan.parts.extend(
+                    elsewhere
+                        .into_iter()
+                        .chain([probe])
+                        .map(|probe| PlannedPart {
+                            executable: program.executable,
+                            probe,
+                            is_more: program.more.is_some(),
+                        }),
+                );
+            }
             Err(mut refusal) => {
                 let modules = program.modules.now();
                 let name = modules.all().first().map(|main| main.file.name.clone());
@@ -229,7 +236,9 @@ fn plan_one(
     let mut modules = program.modules.now();
     let resolved = match &program.more {
         Some(more) => {
-            resolve_more(&more.module, spec, &more.code, &more.seen).map(ProbeLocation::Traced)
+            // A library may have been loaded since the last look.
+            modules = program.modules.look_again().unwrap_or(modules);
+            resolve_more(&modules, spec, &more.code, &more.seen).map(ProbeLocation::Traced)
         }
         None => runtime.resolve(&modules, spec),
     };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::base::diagnostic::Diagnostic;
 use crate::debuginfo::site::Site;
+use crate::event::noun;
 use crate::lang::ast::ProbeSpec;
 use crate::placement::ProbePlacement;
 use crate::plan::PlannedValue;
@@ -77,9 +78,15 @@ fn check(spec: &ProbeSpec, setting: Setting<'_>) -> Result<Checked, Diagnostic> 
     let PreparedProbe {
         module,
         sites,
-        notes,
+        mut notes,
         trace: _,
+        elsewhere,
     } = runtime.plan(spec, location, setting)?;
+    notes.extend(elsewhere.iter().map(|part| {
+        let count = part.sites.len();
+        let sites = noun(count as u64, "more site");
+        format!("{count} {sites} in `{}`", part.module.file.name)
+    }));
     let site = |ready: ReadySite| CheckedSite {
         values: ready.plan.layout.planned(),
         ops: ready.plan.program.ops.len(),

@@ -1,6 +1,7 @@
 //! The sites of a trace: each with the plan of its step.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 use tracer_common::trace::{
@@ -17,6 +18,7 @@ use crate::debuginfo::site::Site;
 use crate::lang::ast::{Action, ProbeSpec};
 use crate::plan::PlanInput;
 use crate::plan::tracing;
+use crate::session::sites::modules::TargetModule;
 use crate::session::sites::traced::{Traced, TracedSite};
 
 /// Roles of sites without which calls are still told apart.
@@ -40,33 +42,13 @@ pub(super) fn prepare(
     let Traced {
         module,
         sites,
+        elsewhere,
         request,
         code,
         notes,
     } = traced;
-    let trace = Some(PreparedTrace { request, code });
-    let own: Vec<LinkAddr> = sites.iter().map(|traced| traced.site.address).collect();
-    let compiled: Vec<CompiledStep> = sites
-        .par_iter()
-        .map(|TracedSite { site, step }| {
-            let unknown = RefCell::new(Vec::new());
-            let make = |bias| {
-                let copy = ModuleCopy {
-                    module: &module,
-                    bias,
-                };
-                let compile = |input: &PlanInput<'_>| tracing::step(input, step);
-                let step = at_site(spec, copy, site, setting, &[], compile)?;
-                unknown.replace(step.unknown);
-                Ok(step.plan)
-            };
-            let site = ready(&module, site, setting, &own, &make);
-            CompiledStep {
-                site,
-                unknown: unknown.into_inner(),
-            }
-        })
-        .collect();
+    let trace = Arc::new(PreparedTrace { request, code });
+    let compiled = compile(spec, &module, &sites, setting);
     // Functions that are followed later may lack a watched value.
     if sites
         .iter()
@@ -87,6 +69,53 @@ pub(super) fn prepare(
     {
         return Err(no_first_line(error, &first.site, &sites, &compiled));
     }
+    let mut prepared = prepared(module, &sites, compiled, notes)?;
+    for (module, sites) in elsewhere {
+        let compiled = compile(spec, &module, &sites, setting);
+        let mut part = self::prepared(module, &sites, compiled, Vec::new())?;
+        part.trace = Some(Arc::clone(&trace));
+        prepared.notes.append(&mut part.notes);
+        prepared.elsewhere.push(part);
+    }
+    prepared.trace = Some(trace);
+    Ok(prepared)
+}
+
+/// Compiles the sites in one module.
+fn compile(
+    spec: &ProbeSpec,
+    module: &Arc<TargetModule>,
+    sites: &[TracedSite],
+    setting: Setting<'_>,
+) -> Vec<CompiledStep> {
+    let own: Vec<LinkAddr> = sites.iter().map(|traced| traced.site.address).collect();
+    sites
+        .par_iter()
+        .map(|TracedSite { site, step }| {
+            let unknown = RefCell::new(Vec::new());
+            let make = |bias| {
+                let copy = ModuleCopy { module, bias };
+                let compile = |input: &PlanInput<'_>| tracing::step(input, step);
+                let step = at_site(spec, copy, site, setting, &[], compile)?;
+                unknown.replace(step.unknown);
+                Ok(step.plan)
+            };
+            let site = ready(module, site, setting, &own, &make);
+            CompiledStep {
+                site,
+                unknown: unknown.into_inner(),
+            }
+        })
+        .collect()
+}
+
+/// The compiled sites in one module.
+fn prepared(
+    module: Arc<TargetModule>,
+    sites: &[TracedSite],
+    compiled: Vec<CompiledStep>,
+    notes: Vec<String>,
+) -> Result<PreparedProbe, Diagnostic> {
     let mut lines: Vec<CompiledSite> = Vec::with_capacity(compiled.len());
     for (TracedSite { site, step }, compiled) in sites.iter().zip(compiled) {
         match compiled.site {
@@ -104,11 +133,11 @@ pub(super) fn prepare(
             module,
             sites: Vec::new(),
             notes,
-            trace,
+            trace: None,
+            elsewhere: Vec::new(),
         });
     }
-    let prepared = gather(module, lines, notes)?;
-    Ok(PreparedProbe { trace, ..prepared })
+    gather(module, lines, notes)
 }
 
 /// The error for a function whose first line cannot be probed: another line of it shows its variables, too.

@@ -2,6 +2,7 @@
 //! and end.
 
 mod calls;
+mod code_modules;
 mod follow;
 
 use std::collections::{BTreeMap, HashMap};
@@ -27,7 +28,10 @@ use crate::plan::tracing::StepSite;
 use crate::session::sites::modules::{Modules, TargetModule};
 use crate::session::sites::resolve::{Resolved, resolve};
 use crate::session::sites::traced::calls::FollowedCode;
+use crate::session::sites::traced::code_modules::{CodeModule, CodeModules};
 use crate::sources::is_own_source;
+
+pub(in crate::session) use code_modules::TraceAddr;
 
 /// Bytes from the stack pointer to the frame address where the return address is on top.
 const RETURN_ADDRESS: u64 = 8;
@@ -41,12 +45,15 @@ pub(in crate::session) struct TracedSite {
     pub(in crate::session) step: StepSite,
 }
 
-/// The sites of a trace, by address.
+/// The sites of a trace.
 #[derive(Clone)]
 pub(in crate::session) struct Traced {
-    /// The module that has them.
+    /// The module with the traced function.
     pub(in crate::session) module: Arc<TargetModule>,
+    /// Its sites.
     pub(in crate::session) sites: Vec<TracedSite>,
+    /// The sites in other modules, each with its own.
+    pub(in crate::session) elsewhere: Vec<(Arc<TargetModule>, Vec<TracedSite>)>,
     /// The limits and the callers, for the kernel side.
     pub(in crate::session) request: TraceRequest,
     /// The code that has the sites, so that more can be added.
@@ -56,8 +63,10 @@ pub(in crate::session) struct Traced {
 }
 
 /// The code of a trace that has sites.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone)]
 pub(in crate::session) struct TracedCode {
+    /// The modules with its functions.
+    pub(in crate::session) modules: CodeModules,
     /// The file of the traced function, whose lines are always shown.
     of: Option<Arc<PathBuf>>,
     /// Numbers of lines, from 1.
@@ -68,13 +77,13 @@ pub(in crate::session) struct TracedCode {
     followed: FollowedCode,
 }
 
-/// A function that a call of a computed address was seen to call.
+/// An address to which a call or a jump to a computed address was seen to lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::session) struct SeenCall {
-    /// Address of the call instruction.
-    pub(in crate::session) call: LinkAddr,
-    /// The called address.
-    pub(in crate::session) target: LinkAddr,
+    /// Address of the call or the jump.
+    pub(in crate::session) from: TraceAddr,
+    /// The address.
+    pub(in crate::session) target: TraceAddr,
 }
 
 /// Finds the sites of a trace.
@@ -94,9 +103,9 @@ pub(in crate::session) fn resolve_traced(
         sites: starts,
         mut notes,
     } = resolve(modules, location)?;
-    let debug = module
-        .debug()
+    let traced_modules = CodeModules::of(module, action.into_all)
         .map_err(|error| Diagnostic::at(&location.span, error.to_string()))?;
+    let first = Arc::clone(&traced_modules.first);
     let refused = |error: Diagnostic| match error.span {
         Some(_) => error,
         None => Diagnostic {
@@ -109,7 +118,7 @@ pub(in crate::session) fn resolve_traced(
     for site in &own {
         // An `async fn` itself only makes the future, which has the lines.
         let body = format!("{}::{{async_fn#0}}", site.function);
-        if debug.function_sites(&body).is_ok() {
+        if first.debug.function_sites(&body).is_ok() {
             notes.push(format!(
                 "`{name}` only makes its future; `trace {body}` records the lines of one poll"
             ));
@@ -117,20 +126,23 @@ pub(in crate::session) fn resolve_traced(
     }
     let of = own.first().and_then(own_file);
     let code = TracedCode {
+        modules: traced_modules,
         of,
-        ..TracedCode::default()
+        lines: HashMap::new(),
+        sites: 0,
+        followed: FollowedCode::default(),
     };
-    let mut search = StepSearch::of(debug, action, code);
+    let mut search = StepSearch::of(modules, action, code);
     let mut roots = Vec::new();
     for start in &own {
-        let code = debug.function_code_at(start.address).ok_or_else(|| {
+        let code = first.debug.function_code_at(start.address).ok_or_else(|| {
             Diagnostic::at(
                 &location.span,
                 "its code is not known to the debug information",
             )
         })?;
-        search.traced(&code, start).map_err(refused)?;
-        roots.push(code);
+        search.traced(&first, &code, start).map_err(refused)?;
+        roots.push(first.trace(code.entry));
     }
     if let Some(range) = &action.lines
         && !search
@@ -143,7 +155,7 @@ pub(in crate::session) fn resolve_traced(
     }
     let depth = spec.options.depth.unwrap_or(0);
     search.follow_from(roots, depth, &mut notes);
-    search.finish(depth, notes, &module)
+    search.finish(depth, notes)
 }
 
 /// Finds the sites that a trace lacks in functions that calls of computed addresses were seen to call.
@@ -151,7 +163,7 @@ pub(in crate::session) fn resolve_traced(
 /// # Errors
 /// The debug information is not read any further, or too many calls would be followed.
 pub(in crate::session) fn resolve_more(
-    module: &Arc<TargetModule>,
+    modules: &Modules,
     spec: &ProbeSpec,
     code: &TracedCode,
     seen: &[SeenCall],
@@ -159,12 +171,11 @@ pub(in crate::session) fn resolve_more(
     let Action::Trace(action) = &spec.action else {
         return Err(Diagnostic::new("`trace` needs a function"));
     };
-    let debug = module.debug().map_err(Diagnostic::new)?;
     let depth = spec.options.depth.unwrap_or(0);
-    let mut search = StepSearch::of(debug, action, code.clone());
+    let mut search = StepSearch::of(modules, action, code.clone());
     let mut notes = Vec::new();
     search.follow_seen(seen, depth, &mut notes);
-    search.finish(depth, notes, module)
+    search.finish(depth, notes)
 }
 
 /// The beginnings of the functions with code of their own among those of a name.
@@ -217,7 +228,7 @@ struct Point {
     line: u32,
 }
 
-/// A call of a computed address.
+/// A call or a jump to a computed address.
 struct ComputedCall {
     site: Site,
     frame: Frame,
@@ -226,13 +237,14 @@ struct ComputedCall {
 
 /// Collects the sites of a trace.
 struct StepSearch<'m> {
-    debug: &'m DebugModule,
+    modules: &'m Modules,
     action: &'m TraceAction,
     /// The code that has sites, with those of this search.
     code: TracedCode,
-    points: BTreeMap<LinkAddr, Point>,
+    /// By the number of the module and the address in it.
+    points: BTreeMap<(usize, LinkAddr), Point>,
     /// They have sites of their own, so that lines need not compute the target.
-    computed: BTreeMap<LinkAddr, ComputedCall>,
+    computed: BTreeMap<(usize, LinkAddr), ComputedCall>,
     /// Lines whose frame is not known.
     unknown_frames: usize,
     /// Followed functions whose returns cannot be observed, with the reason.
@@ -246,9 +258,9 @@ struct UnseenReturns {
 }
 
 impl<'m> StepSearch<'m> {
-    fn of(debug: &'m DebugModule, action: &'m TraceAction, code: TracedCode) -> Self {
+    fn of(modules: &'m Modules, action: &'m TraceAction, code: TracedCode) -> Self {
         Self {
-            debug,
+            modules,
             action,
             code,
             points: BTreeMap::new(),
@@ -257,10 +269,17 @@ impl<'m> StepSearch<'m> {
             unseen_returns: Vec::new(),
         }
     }
+
     /// Adds the traced function itself. Its calls begin at `start`, behind the prologue.
-    fn traced(&mut self, code: &FunctionCode, start: &Site) -> Result<(), Diagnostic> {
+    fn traced(
+        &mut self,
+        module: &CodeModule,
+        code: &FunctionCode,
+        start: &Site,
+    ) -> Result<(), Diagnostic> {
+        let debug = &module.debug;
         let entry = code.entry;
-        let turns = self.debug.turns(entry).map_err(|why| {
+        let turns = debug.turns(entry).map_err(|why| {
             Diagnostic::new(format!(
                 "calls of `{}` cannot be told apart from turns of a loop: {why}",
                 start.function
@@ -273,23 +292,21 @@ impl<'m> StepSearch<'m> {
             ))
             .hint("trace the function that calls it, with `depth 1`"));
         }
-        self.lines_of(code, start.address);
-        self.returns(code, &start.function)?;
-        let frame = self.frame(start.address).ok_or_else(|| {
+        self.lines_of(module, code, start.address);
+        self.returns(module, code, &start.function)?;
+        let frame = cfa(debug, start.address).ok_or_else(|| {
             Diagnostic::new(format!("the frame of `{}` is not known", start.function))
         })?;
         let comes_back = start.address != entry
-            && self
-                .debug
-                .leads_back(entry, start.address, entry..=start.address)
-                != Some(false);
+            && debug.leads_back(entry, start.address, entry..=start.address) != Some(false);
         let roles = if comes_back {
             TAKES_CALLS | NEEDS_ANNOUNCEMENT
         } else {
             TAKES_CALLS
         };
         let line = self.number_of(start);
-        match self.points.get(&start.address) {
+        let at = (module.number, start.address);
+        match self.points.get(&at) {
             Some(point) if point.roles & RETURNS_FROM_CALLS != 0 => {
                 let message = format!("`{}` returns at once: it has no lines", start.function);
                 return Err(Diagnostic::new(message));
@@ -297,7 +314,7 @@ impl<'m> StepSearch<'m> {
             _ => {}
         }
         self.points.insert(
-            start.address,
+            at,
             Point {
                 site: start.clone(),
                 frame,
@@ -306,14 +323,14 @@ impl<'m> StepSearch<'m> {
             },
         );
         if comes_back {
-            self.entry(entry, ANNOUNCES_CALLS);
+            self.entry(module, entry, ANNOUNCES_CALLS);
         }
         Ok(())
     }
 
     /// Adds the lines of a function that are the program's own, from `start` on.
-    fn lines_of(&mut self, code: &FunctionCode, start: LinkAddr) {
-        let debug = self.debug;
+    fn lines_of(&mut self, module: &CodeModule, code: &FunctionCode, start: LinkAddr) {
+        let debug = &module.debug;
         let rows = code.ranges.iter().flat_map(|&(begin, end)| {
             let last = LinkAddr(end.0.saturating_sub(1));
             debug.statements_between(begin, last)
@@ -344,7 +361,7 @@ impl<'m> StepSearch<'m> {
             if !self.is_shown(&site) {
                 continue;
             }
-            let Some(frame) = self.frame(address) else {
+            let Some(frame) = cfa(debug, address) else {
                 self.unknown_frames += 1;
                 continue;
             };
@@ -355,51 +372,49 @@ impl<'m> StepSearch<'m> {
                 roles: 0,
                 line,
             };
-            self.points.entry(address).or_insert(point);
+            let at = (module.number, address);
+            self.points.entry(at).or_insert(point);
         }
     }
 
     /// Adds the returns of a function.
-    fn exits(&mut self, exits: &[(LinkAddr, Exit)], function: &str) {
+    fn exits(&mut self, module: &CodeModule, exits: &[(LinkAddr, Exit)], function: &str) {
         for &(address, exit) in exits {
-            let Some(mut site) = self.debug.site_at(address) else {
+            let Some(mut site) = module.debug.site_at(address) else {
                 continue;
             };
             // The function itself returns, even if the code was inlined from another one.
             function.clone_into(&mut site.function);
             site.inlined_into = Vec::new();
             site.exit = Some(exit);
-            let roles = self.points.get(&address).map_or(0, |point| point.roles);
+            let at = (module.number, address);
+            let roles = self.points.get(&at).map_or(0, |point| point.roles);
             let point = Point {
                 site,
                 frame: Frame::Above(RETURN_ADDRESS),
                 roles: roles | RETURNS_FROM_CALLS,
                 line: 0,
             };
-            self.points.insert(address, point);
+            self.points.insert(at, point);
         }
     }
 
     /// Gives the first instruction of a function a role.
-    fn entry(&mut self, entry: LinkAddr, role: u32) {
-        if let Some(point) = self.points.get_mut(&entry) {
+    fn entry(&mut self, module: &CodeModule, entry: LinkAddr, role: u32) {
+        let at = (module.number, entry);
+        if let Some(point) = self.points.get_mut(&at) {
             point.roles |= role;
             return;
         }
-        if let Some(site) = self.debug.site_at(entry) {
+        if let Some(site) = module.debug.site_at(entry) {
             let point = Point {
                 site,
                 frame: Frame::Above(RETURN_ADDRESS),
                 roles: role,
                 line: 0,
             };
-            self.points.insert(entry, point);
+            self.points.insert(at, point);
         }
-    }
-
-    /// The canonical frame address at a site.
-    fn frame(&self, address: LinkAddr) -> Option<Frame> {
-        self.debug.cfa_at(address).ok().map(Frame::Cfa)
     }
 
     /// The number of a site's line.
@@ -434,8 +449,13 @@ impl<'m> StepSearch<'m> {
 
     /// Adds the returns of a function. Some of them may be unknown: a `switch` is a jump to an address in a register,
     /// and so is a call of another function in its place.
-    fn returns(&mut self, code: &FunctionCode, name: &str) -> Result<(), Diagnostic> {
-        let found = self.debug.known_exits_at(code.entry);
+    fn returns(
+        &mut self,
+        module: &CodeModule,
+        code: &FunctionCode,
+        name: &str,
+    ) -> Result<(), Diagnostic> {
+        let found = module.debug.known_exits_at(code.entry);
         let KnownExits { exits, unknown } = found.map_err(|why| {
             Diagnostic::new(format!("the returns of `{name}` cannot be observed: {why}"))
         })?;
@@ -454,17 +474,12 @@ impl<'m> StepSearch<'m> {
                 why,
             });
         }
-        self.exits(&exits, name);
+        self.exits(module, &exits, name);
         Ok(())
     }
 
     /// The sites that were found, with their notes.
-    fn finish(
-        mut self,
-        depth: u32,
-        mut notes: Vec<String>,
-        module: &Arc<TargetModule>,
-    ) -> Result<Traced, Diagnostic> {
+    fn finish(mut self, depth: u32, mut notes: Vec<String>) -> Result<Traced, Diagnostic> {
         if self.unknown_frames > 0 {
             notes.push(format!(
                 "left out {} lines whose frame is not known",
@@ -480,10 +495,11 @@ impl<'m> StepSearch<'m> {
                 "some returns of `{function}` may not be seen: {why}{more}"
             ));
         }
-        let sites = self.sites();
-        self.debug
-            .require_budget()
-            .map_err(|error| Diagnostic::from(&error))?;
+        let mut sites = self.sites();
+        for module in self.code.modules.all() {
+            let within = module.debug.require_budget();
+            within.map_err(|error| Diagnostic::from(&error))?;
+        }
         let request = TraceRequest {
             control: TraceControl {
                 steps: MAX_STEPS,
@@ -492,51 +508,64 @@ impl<'m> StepSearch<'m> {
             },
             callers: self.code.followed.callers()?,
         };
+        let modules = &self.code.modules;
+        let own = sites.remove(&modules.first.number).unwrap_or_default();
+        let of_module =
+            |one: &Arc<CodeModule>| Some((Arc::clone(&one.module), sites.remove(&one.number)?));
         Ok(Traced {
-            sites,
+            module: Arc::clone(&modules.first.module),
+            sites: own,
+            elsewhere: modules.all().filter_map(of_module).collect(),
             request,
             code: Arc::new(self.code),
             notes,
-            module: Arc::clone(module),
         })
     }
 
-    /// The sites in the order in which they are attached. They are numbered in the order of their addresses, behind
-    /// those that are attached already.
-    fn sites(&mut self) -> Vec<TracedSite> {
+    /// The sites of each module, in the order in which they are attached. They are numbered in the order of their
+    /// addresses, behind those that are attached already.
+    fn sites(&mut self) -> BTreeMap<usize, Vec<TracedSite>> {
         let points = std::mem::take(&mut self.points);
         let computed = std::mem::take(&mut self.computed);
-        let mut sites = Vec::with_capacity(points.len() + computed.len());
-        for point in points.into_values() {
+        let mut sites: BTreeMap<usize, Vec<TracedSite>> = BTreeMap::new();
+        for ((module, address), point) in points {
             let order = self.next_order();
-            if point.roles & FOLLOWS_CALLS != 0 {
-                self.code.followed.is_followed(point.site.address, order);
+            if point.roles & FOLLOWS_CALLS != 0
+                && let Some(module) = self.code.modules.all().nth(module)
+            {
+                let entry = module.trace(address);
+                self.code.followed.is_followed(entry, order);
             }
-            sites.push(TracedSite {
+            let step = StepSite {
+                frame: point.frame,
+                roles: point.roles,
+                order,
+                line: point.line,
+                target: None,
+            };
+            let of_module = sites.entry(module).or_default();
+            of_module.push(TracedSite {
                 site: point.site,
-                step: StepSite {
-                    frame: point.frame,
-                    roles: point.roles,
-                    order,
-                    line: point.line,
-                    target: None,
-                },
+                step,
             });
         }
-        for call in computed.into_values() {
-            let order = self.next_order();
-            sites.push(TracedSite {
+        for ((module, _), call) in computed {
+            let step = StepSite {
+                frame: call.frame,
+                roles: CALLS_COMPUTED,
+                order: self.next_order(),
+                line: 0,
+                target: Some(call.target),
+            };
+            let of_module = sites.entry(module).or_default();
+            of_module.push(TracedSite {
                 site: call.site,
-                step: StepSite {
-                    frame: call.frame,
-                    roles: CALLS_COMPUTED,
-                    order,
-                    line: 0,
-                    target: Some(call.target),
-                },
+                step,
             });
         }
-        sites.sort_by_key(|site| arming_order(site.step.roles));
+        for of_module in sites.values_mut() {
+            of_module.sort_by_key(|site| arming_order(site.step.roles));
+        }
         sites
     }
 
@@ -545,6 +574,11 @@ impl<'m> StepSearch<'m> {
         self.code.sites += 1;
         order
     }
+}
+
+/// The canonical frame address at an address.
+fn cfa(debug: &DebugModule, address: LinkAddr) -> Option<Frame> {
+    debug.cfa_at(address).ok().map(Frame::Cfa)
 }
 
 /// The order in which sites are attached. A call that begins before its lines are attached would lose them, so sites

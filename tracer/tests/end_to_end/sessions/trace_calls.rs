@@ -1,6 +1,6 @@
 //! Calls that a trace follows through pointers and jumps, and calls that end without a return.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::support::build::{c, fixture, line_of, rust, source};
 use crate::support::needs;
 use crate::support::program::Program;
 use crate::support::steps::{assert_is_whole, kind, marked, step, steps};
-use crate::support::tracer::{Finished, Tracer, counter, value};
+use crate::support::tracer::{Finished, TRACER, Tracer, counter, value};
 
 const SOURCE: &str = "e2e_trace_calls.c";
 
@@ -20,7 +20,7 @@ struct Traced {
 
 impl Traced {
     #[track_caller]
-    fn start(path: &std::path::Path, probe: &str) -> Self {
+    fn start(path: &Path, probe: &str) -> Self {
         let program = Program::ready(path, &[]);
         let tracer = Tracer::attach(program.pid(), "json", &[probe], &[]);
         tracer.wait_tracing();
@@ -128,25 +128,32 @@ fn virtual_functions_and_trait_objects_are_followed() {
     const RUST: &str = "e2e_trace_calls.rs";
     let cpp =
         |level| -> PathBuf { fixture("c++", "trace-virtual", CPP, &["-g", "-std=c++17", level]) };
+    let of_cpp = [("square-1", 18), ("strip-1", 14), ("tile-1", 10)];
+    let of_rust = &of_cpp[..2];
     let programs = [
-        (cpp("-O0"), CPP),
-        (cpp("-O2"), CPP),
-        (rust("trace-dyn", RUST, &[]), RUST),
-        (rust("trace-dyn", RUST, &["-O"]), RUST),
+        (cpp("-O0"), CPP, &of_cpp[..]),
+        (cpp("-O2"), CPP, &of_cpp[..]),
+        (rust("trace-dyn", RUST, &[]), RUST, of_rust),
+        (rust("trace-dyn", RUST, &["-O"]), RUST, of_rust),
     ];
-    for (path, fixture) in programs {
+    for (path, fixture, called) in programs {
         let mut traced = Traced::start(&path, "trace measure depth 1");
         traced.run("go", "done");
-        traced.wait_for("p1: 2 functions are called through pointers, such as `");
+        let count = called.len();
+        traced.wait_for(&format!(
+            "p1: {count} functions are called through pointers, such as `"
+        ));
         traced.run("go", "done");
         let finished = traced.tracer.finish();
         finished.assert_code(0);
         let second = of_call(&finished, 2);
         assert_is_whole(&second);
-        assert_eq!(inner_results(&second), [18, 14], "{}", path.display());
+        let results: Vec<i64> = called.iter().map(|&(_, result)| result).collect();
+        assert_eq!(inner_results(&second), results, "{}", path.display());
         let lines = marks(fixture, &second);
-        for mark in ["  square-1", "  strip-1"] {
-            assert!(lines.iter().any(|line| line == mark), "{mark} in {lines:?}");
+        for (mark, _) in called {
+            let mark = format!("  {mark}");
+            assert!(lines.contains(&mark), "{mark} in {lines:?}");
         }
     }
 }
@@ -187,6 +194,144 @@ fn jump_in_place_of_a_call_is_followed_at_the_same_depth() {
         .collect();
     assert!(results[0]["$unavailable"].is_string(), "{}", results[0]);
     assert!(results[1].is_number(), "{}", results[1]);
+}
+
+#[test]
+fn jump_to_a_computed_address_is_followed_once_it_was_seen() {
+    if !needs::kernel() {
+        return;
+    }
+    let path = c("trace-hop", SOURCE, &["-O2"]);
+    let mut traced = Traced::start(&path, "trace hops depth 1");
+    traced.run("hops", "done");
+    traced.wait_for("`two` is called through a pointer; it is followed from its next call on");
+    traced.run("hops", "done");
+    let finished = traced.tracer.finish();
+    finished.assert_code(0);
+    let second = of_call(&finished, 2);
+    assert_is_whole(&second);
+    let inner: Vec<String> = second
+        .iter()
+        .filter(|event| step(event, "depth") == 1 && kind(event) != "line")
+        .map(|event| {
+            format!(
+                "{} {}",
+                kind(event),
+                event["function"].as_str().unwrap_or("")
+            )
+        })
+        .collect();
+    assert_eq!(inner, ["enter hop", "enter two", "return two"]);
+    assert_eq!(inner_results(&second), [8]);
+}
+
+const LINKED: &str = "e2e_trace_linked.c";
+const LIBRARY: &str = "e2e_trace_library.c";
+
+/// A program that is linked with a library of its own.
+fn linked(level: &str, flags: [&str; 2]) -> PathBuf {
+    let library = c(
+        "libtrace_own.so",
+        LIBRARY,
+        &[level, "-shared", "-fPIC", flags[0], flags[1]],
+    );
+    let folder = library.parent().expect("a file is in a folder");
+    let rpath = format!("-Wl,-rpath,{}", folder.display());
+    let library = library.to_str().expect("test paths are UTF-8");
+    let flags = [level, flags[0], flags[1], library, &rpath];
+    c("trace-linked", LINKED, &flags)
+}
+
+/// The marks of a call's steps in both files.
+fn marks_of_both(call: &[Value]) -> Vec<String> {
+    let mark = |event: &Value| {
+        let file = event["file"].as_str().unwrap_or_default();
+        let fixture = if file.ends_with(LIBRARY) {
+            LIBRARY
+        } else {
+            LINKED
+        };
+        marked(fixture, event)
+    };
+    call.iter().map(mark).collect()
+}
+
+#[test]
+fn functions_of_the_programs_own_library_are_followed() {
+    if !needs::kernel() {
+        return;
+    }
+    for (level, flags) in [
+        ("-O0", ["-Wl,-z,lazy", "-fplt"]),
+        ("-O0", ["-Wl,-z,now", "-fplt"]),
+        ("-O2", ["-Wl,-z,now", "-fno-plt"]),
+    ] {
+        let path = linked(level, flags);
+        let mut traced = Traced::start(&path, "trace total depth 2");
+        traced.run("total", "done");
+        traced.wait_for("`finish` is called through a pointer");
+        traced.run("total", "done");
+        let finished = traced.tracer.finish();
+        finished.assert_code(0);
+        let lines = marks_of_both(&of_call(&finished, 1));
+        // The library's functions are followed from the first call on.
+        for mark in ["  add-scale", "    scale-1"] {
+            assert!(lines.iter().any(|line| line == mark), "{mark}: {lines:?}");
+        }
+        let second = of_call(&finished, 2);
+        assert_is_whole(&second);
+        let lines = marks_of_both(&second);
+        let entered: Vec<String> = second
+            .iter()
+            .filter(|event| kind(event) == "enter")
+            .map(|event| event["function"].as_str().unwrap_or("").to_owned())
+            .collect();
+        assert_eq!(
+            entered,
+            ["total", "library_add", "library_scale", "finish"],
+            "{level} {flags:?}: {lines:?}"
+        );
+        let results: Vec<i64> = second
+            .iter()
+            .filter(|event| kind(event) == "return")
+            .map(|event| value(event, "$return").as_i64().expect("a number"))
+            .collect();
+        assert_eq!(results, [6, 17, 17, 17], "{level} {flags:?}: {lines:?}");
+        assert_eq!(counter(&finished.summary("p1"), "lost"), 0);
+    }
+}
+
+#[test]
+fn library_that_is_loaded_after_the_trace_began_is_followed_once_it_was_seen() {
+    if !needs::kernel() {
+        return;
+    }
+    let path = linked("-O0", ["-Wl,-z,now", "-fplt"]);
+    let path = path.to_str().expect("test paths are UTF-8");
+    let args = ["run", "-o", "json", "-e", "trace total depth 1", "--", path];
+    let mut started = Program::start_with(Path::new(TRACER), &args, |command| {
+        command.env_remove("SUDO_UID");
+    });
+    for (said, printed) in [
+        ("total", "`library_add` is called through a pointer"),
+        ("total", "p1 is done"),
+    ] {
+        started.say(said);
+        let stderr = &started.stderr;
+        stderr.wait_line(printed, 0, |line| line.contains(printed));
+    }
+    started.close_input();
+    assert_eq!(started.wait().code(), Some(0));
+    let lines = started.stderr.lines();
+    let events = lines
+        .iter()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    let second: Vec<Value> = events
+        .filter(|event: &Value| step(event, "call") == 2)
+        .collect();
+    assert_is_whole(&second);
+    let lines = marks_of_both(&second);
+    assert!(lines.iter().any(|line| line == "  add-scale"), "{lines:?}");
 }
 
 #[test]
