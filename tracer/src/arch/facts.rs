@@ -253,6 +253,8 @@ pub enum SiteKind {
     TwoTraps,
     /// A 5-byte nop: it becomes a call from Linux 6.18 on, and takes two traps on older kernels.
     Nop5,
+    /// No instruction: the processor traps behind each access to memory.
+    Watchpoint,
 }
 
 impl SiteKind {
@@ -263,6 +265,7 @@ impl SiteKind {
             Self::OneTrap => "one trap",
             Self::TwoTraps => "two traps",
             Self::Nop5 => "5-byte nop",
+            Self::Watchpoint => "watchpoint",
         }
     }
 }

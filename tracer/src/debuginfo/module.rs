@@ -88,7 +88,7 @@ impl Module {
             let distance = address.0.checked_sub(symbol.address.0)?;
             return Some((demangle(symbol.unversioned()), distance));
         }
-        let (start, name) = stub_at(self, address)?;
+        let (start, name) = stub_at(&self.files, &self.caches.linked_names, address)?;
         Some((format!("{}@plt", demangle(name)), address.0 - start.0))
     }
 }

@@ -9,6 +9,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::code_search::{MAX_CODE, release_code};
+use super::linked_names::{
+    LinkedNames, MAX_RELOCATIONS, MAX_SYMBOLS, RELOCATION, SYMBOL, name, name_in_word, number,
+};
 use crate::arch::relocation::{GLOB_DAT, IRELATIVE, JUMP_SLOT};
 use crate::arch::{
     self, BEFORE_STUB_JUMP, STUB_BYTES, STUB_CODE, TransferTarget, WORD_TRANSFER_BYTES,
@@ -17,21 +20,13 @@ use crate::base::address::LinkAddr;
 use crate::debuginfo::budget::ReaderKind;
 use crate::debuginfo::dwarf::cache::Cache;
 use crate::debuginfo::files::Files;
-use crate::debuginfo::module::Module;
 
 /// Names under which other modules may import one function.
 const MAX_NAMES: usize = 8;
-/// Symbols of a module that are read.
-pub(super) const MAX_SYMBOLS: usize = 1 << 20;
-/// Relocations that are read; big libraries have some hundred thousand.
-pub(super) const MAX_RELOCATIONS: usize = 1 << 20;
 /// Words with the address of one function, and stubs for these words.
 const MAX_WORDS: usize = 8;
 /// Names, and functions, whose answers are kept. One more drops all of them.
 const MAX_KEPT: usize = 1 << 12;
-/// Size in bytes of a relocation with addend, and of a symbol.
-pub(super) const RELOCATION: usize = 24;
-pub(super) const SYMBOL: usize = 24;
 /// Sections that contain stubs.
 const STUB_SECTIONS: [&str; 3] = [".plt.sec", ".plt", ".plt.got"];
 /// Imports and exports that were looked for so far.
@@ -218,11 +213,11 @@ pub(in crate::debuginfo) fn word_of_stub(files: &Files, start: LinkAddr) -> Opti
 
 /// Returns the stub of the procedure linkage table that contains `address`: its start, and the
 /// name of the function that it leads to.
-pub(in crate::debuginfo) fn stub_at(
-    module: &Module,
+pub(in crate::debuginfo) fn stub_at<'f>(
+    files: &'f Files,
+    names: &LinkedNames,
     address: LinkAddr,
-) -> Option<(LinkAddr, &[u8])> {
-    let files = &module.files;
+) -> Option<(LinkAddr, &'f [u8])> {
     let (name, section) = STUB_SECTIONS.iter().find_map(|name| {
         let section = files.main_section(name)?;
         let distance = address.0.checked_sub(section.address.0)?;
@@ -238,7 +233,7 @@ pub(in crate::debuginfo) fn stub_at(
         .address
         .add((address.0 - section.address.0) / size * size);
     let word = word_of_stub(files, start)?;
-    Some((start, module.name_in_word(word)?))
+    Some((start, name_in_word(files, names, word)?))
 }
 
 /// Returns the word that the call before an address goes through, if the call uses no stub.
@@ -255,17 +250,4 @@ fn code_of(files: &Files, begin: u64, end: u64) -> &[u8] {
     let length = usize::try_from(end - begin).unwrap_or(0);
     let code = files.initial_bytes(LinkAddr(begin), length);
     code.unwrap_or_default()
-}
-
-/// Returns the name of a symbol, up to its terminating zero.
-pub(super) fn name<'a>(symbol: &[u8], strings: &'a [u8]) -> Option<&'a [u8]> {
-    let at = u32::from_le_bytes(*symbol.first_chunk()?);
-    let name = strings.get(usize::try_from(at).ok()?..)?;
-    let name = name.get(..memchr::memchr(0, name)?)?;
-    (!name.is_empty()).then_some(name)
-}
-
-pub(super) fn number(bytes: &[u8], at: usize) -> Option<u64> {
-    let bytes = bytes.get(at..at.checked_add(8)?)?;
-    bytes.try_into().ok().map(u64::from_le_bytes)
 }

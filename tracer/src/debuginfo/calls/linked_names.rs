@@ -3,11 +3,17 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use super::imports::{MAX_RELOCATIONS, MAX_SYMBOLS, RELOCATION, SYMBOL, name, number};
 use crate::arch::relocation::{GLOB_DAT, JUMP_SLOT};
 use crate::base::address::LinkAddr;
 use crate::debuginfo::files::Files;
-use crate::debuginfo::module::Module;
+
+/// Symbols of a module that are read.
+pub(super) const MAX_SYMBOLS: usize = 1 << 20;
+/// Relocations that are read; big libraries have some hundred thousand.
+pub(super) const MAX_RELOCATIONS: usize = 1 << 20;
+/// Size in bytes of a relocation with addend, and of a symbol.
+pub(super) const RELOCATION: usize = 24;
+pub(super) const SYMBOL: usize = 24;
 
 /// The names of one module, read when they are first needed.
 #[derive(Default)]
@@ -18,45 +24,46 @@ pub(in crate::debuginfo) struct LinkedNames {
     defined: OnceLock<Vec<u32>>,
 }
 
-impl Module {
-    /// Returns the name of the symbol whose address the dynamic linker writes to a word.
-    #[must_use]
-    pub fn name_in_word(&self, word: LinkAddr) -> Option<&[u8]> {
-        let names = &self.caches.linked_names;
-        let words = names.words.get_or_init(|| words(&self.files));
-        let name = Symbols::of(&self.files).name(*words.get(&word.0)?)?;
-        (!name.is_empty()).then_some(name)
-    }
+/// Returns the name of the symbol whose address the dynamic linker writes to a word.
+pub(in crate::debuginfo) fn name_in_word<'f>(
+    files: &'f Files,
+    names: &LinkedNames,
+    word: LinkAddr,
+) -> Option<&'f [u8]> {
+    let words = names.words.get_or_init(|| words(files));
+    let name = DynamicSymbols::of(files).name(*words.get(&word.0)?)?;
+    (!name.is_empty()).then_some(name)
+}
 
-    /// Returns the address of the symbol that the module exports under a name, or `None` if it exports none or
-    /// several.
-    #[must_use]
-    pub fn exported_as(&self, name: &[u8]) -> Option<LinkAddr> {
-        let symbols = Symbols::of(&self.files);
-        let names = &self.caches.linked_names;
-        let defined = names.defined.get_or_init(|| defined(symbols));
-        let begin = defined.partition_point(|&number| symbols.name(number) < Some(name));
-        let mut addresses = defined
-            .get(begin..)?
-            .iter()
-            .take_while(|&&number| symbols.name(number) == Some(name))
-            .filter_map(|&at| number(symbols.symbol(at)?, 8));
-        let first = addresses.next()?;
-        // One function may have the name in several versions.
-        addresses
-            .all(|other| other == first)
-            .then_some(LinkAddr(first))
-    }
+/// Returns the address of the symbol that the module exports under a name, or `None` if it exports none or several.
+pub(in crate::debuginfo) fn exported_as(
+    files: &Files,
+    names: &LinkedNames,
+    name: &[u8],
+) -> Option<LinkAddr> {
+    let symbols = DynamicSymbols::of(files);
+    let defined = names.defined.get_or_init(|| defined(symbols));
+    let begin = defined.partition_point(|&number| symbols.name(number) < Some(name));
+    let mut addresses = defined
+        .get(begin..)?
+        .iter()
+        .take_while(|&&number| symbols.name(number) == Some(name))
+        .filter_map(|&at| number(symbols.symbol(at)?, 8));
+    let first = addresses.next()?;
+    // One function may have the name in several versions.
+    addresses
+        .all(|other| other == first)
+        .then_some(LinkAddr(first))
 }
 
 /// The symbols for the dynamic linker.
 #[derive(Clone, Copy)]
-struct Symbols<'f> {
+struct DynamicSymbols<'f> {
     symbols: &'f [u8],
     strings: &'f [u8],
 }
 
-impl<'f> Symbols<'f> {
+impl<'f> DynamicSymbols<'f> {
     fn of(files: &'f Files) -> Self {
         Self {
             symbols: files.loaded_section(".dynsym").unwrap_or_default(),
@@ -88,7 +95,7 @@ fn words(files: &Files) -> HashMap<u64, u32> {
     filled.collect()
 }
 
-fn defined(symbols: Symbols<'_>) -> Vec<u32> {
+fn defined(symbols: DynamicSymbols<'_>) -> Vec<u32> {
     let numbered = (0..).zip(symbols.symbols.chunks_exact(SYMBOL).take(MAX_SYMBOLS));
     let mut defined: Vec<u32> = numbered
         .filter(|(_, symbol)| symbol.get(6..8).is_some_and(|section| section != [0, 0]))
@@ -96,4 +103,17 @@ fn defined(symbols: Symbols<'_>) -> Vec<u32> {
         .collect();
     defined.sort_by_key(|&number| symbols.name(number));
     defined
+}
+
+/// Returns the name of a symbol, up to its terminating zero.
+pub(super) fn name<'a>(symbol: &[u8], strings: &'a [u8]) -> Option<&'a [u8]> {
+    let at = u32::from_le_bytes(*symbol.first_chunk()?);
+    let name = strings.get(usize::try_from(at).ok()?..)?;
+    let name = name.get(..memchr::memchr(0, name)?)?;
+    (!name.is_empty()).then_some(name)
+}
+
+pub(super) fn number(bytes: &[u8], at: usize) -> Option<u64> {
+    let bytes = bytes.get(at..at.checked_add(8)?)?;
+    bytes.try_into().ok().map(u64::from_le_bytes)
 }

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use super::imports::stub_at;
+use super::linked_names::{exported_as, name_in_word};
 use crate::base::address::{LinkAddr, ModulePlace, RunAddr};
 use crate::debuginfo::module::Module;
 
@@ -72,6 +74,25 @@ impl Module {
 }
 
 impl Module {
+    /// Returns the name of the symbol whose address the dynamic linker writes to a word.
+    #[must_use]
+    pub fn name_in_word(&self, word: LinkAddr) -> Option<&[u8]> {
+        name_in_word(&self.files, &self.caches.linked_names, word)
+    }
+
+    /// Returns the address of the symbol that the module exports under a name, or `None` if it exports none or
+    /// several.
+    #[must_use]
+    pub fn exported_as(&self, name: &[u8]) -> Option<LinkAddr> {
+        exported_as(&self.files, &self.caches.linked_names, name)
+    }
+
+    /// Returns the name of the function to which the stub at an address leads.
+    pub(in crate::debuginfo) fn stub_at(&self, address: LinkAddr) -> Option<&[u8]> {
+        let (_, name) = stub_at(&self.files, &self.caches.linked_names, address)?;
+        Some(name)
+    }
+
     /// Returns the link address of the dynamic section, which the dynamic linker keeps for each module
     /// that it loads. `None` for a program without one.
     #[must_use]

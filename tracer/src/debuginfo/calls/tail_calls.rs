@@ -6,7 +6,7 @@
 //! the jumps that all of them begin with or end with are certain.
 
 use super::code_search::direct_target_before;
-use super::imports::{stub_at, word_before};
+use super::imports::word_before;
 use super::jumps::jumps_out;
 use super::tail_call_cache::{TailCall, TailCallKey};
 use crate::arch::TransferTarget;
@@ -134,8 +134,8 @@ impl TailCallSearch<'_> {
     fn node(&self, in_callee: bool, to: TransferTarget) -> Option<TailCallNode> {
         let module = self.module(in_callee);
         let name = match to {
-            TransferTarget::Address(target) => match stub_at(module, LinkAddr(target)) {
-                Some((_, name)) => name,
+            TransferTarget::Address(target) => match module.stub_at(LinkAddr(target)) {
+                Some(name) => name,
                 None => {
                     return Some(TailCallNode {
                         in_callee: in_callee || self.is_one_module(),

@@ -165,7 +165,11 @@ impl Live {
             parts: vec![part.part],
             planned: Vec::new(),
             requests: part.requests,
-            kind: part.kind,
+            kind: match new.spec.action.kind().sites() {
+                // Hits that find the object are not among those of the probe.
+                ActionSites::Memory => SiteKind::Watchpoint,
+                _ => part.kind,
+            },
             stale: false,
             told_limited: false,
             told_unaccounted: false,
@@ -279,7 +283,9 @@ impl Live {
         placement.parts.push(part);
         placement.requests.extend(requests);
         placement.cookies.extend(cookies);
-        placement.kind = dearer(placement.kind, kind);
+        if placement.kind != SiteKind::Watchpoint {
+            placement.kind = dearer(placement.kind, kind);
+        }
         Ok(notes)
     }
 
@@ -599,6 +605,7 @@ pub(super) fn new_sites(
 const fn dearer(a: SiteKind, b: SiteKind) -> SiteKind {
     match (a, b) {
         (SiteKind::TwoTraps, _) | (_, SiteKind::TwoTraps) => SiteKind::TwoTraps,
+        (SiteKind::Watchpoint, _) | (_, SiteKind::Watchpoint) => SiteKind::Watchpoint,
         (SiteKind::OneTrap, _) | (_, SiteKind::OneTrap) => SiteKind::OneTrap,
         (SiteKind::Nop5, SiteKind::Nop5) => SiteKind::Nop5,
     }

@@ -69,6 +69,8 @@ pub const fn trap_ns(cost: &TrapCost, kind: SiteKind) -> u64 {
         SiteKind::OneTrap => cost.one_trap_ns,
         SiteKind::TwoTraps => cost.two_traps_ns,
         SiteKind::Nop5 => cost.nop5_ns,
+        // The second trap of two is the same exception, after a single step.
+        SiteKind::Watchpoint => cost.two_traps_ns.saturating_sub(cost.one_trap_ns),
     }
 }
 
@@ -126,6 +128,11 @@ mod tests {
         let text = format(&COST, "boot-a");
         assert_eq!(parse(&text, "boot-a"), Some(COST));
         assert_eq!(parse(&text, "boot-b"), None);
+    }
+
+    #[test]
+    fn watchpoint_costs_the_second_of_two_traps() {
+        assert_eq!(trap_ns(&COST, SiteKind::Watchpoint), 15_550);
     }
 
     #[test]

@@ -99,7 +99,8 @@ impl Live {
         probe.notes.extend(behind_pointers(&value, &sites));
         if watched.owners.iter().any(|owner| owner.thread.is_some()) {
             probe.notes.push(format!(
-                "each thread has its own `{}`: threads that start later are watched within half a second",
+                "each thread has its own `{}`: threads that start later are watched within half a second, and those \
+                 that first use it later within two seconds",
                 value.site.function
             ));
         }
@@ -466,12 +467,12 @@ impl Live {
                         continue;
                     }
                     let threads = thread_ids(pid);
-                    if first.is_some() && part.watched.seen.get(&pid) == Some(&threads) {
+                    if first.is_some() && !part.watched.may_have_more(pid, &threads) {
                         let owners = part.watched.owners.iter();
                         there.extend(owners.filter(|owner| owner.pid == pid));
                         continue;
                     }
-                    part.watched.seen.insert(pid, threads);
+                    part.watched.looked(pid, threads);
                     let found = self.values_in(pid, &part.module, &value);
                     if first.is_none()
                         && let Err(error) = &found

@@ -86,7 +86,7 @@ fn value(
         plan,
         place: ProbePlacement {
             address: LinkAddr(0),
-            kind: SiteKind::OneTrap,
+            kind: SiteKind::Watchpoint,
             stays: None,
             refused: None,
         },
@@ -181,9 +181,16 @@ fn end(
     let make = |bias| {
         let copy = ModuleCopy { module, bias };
         at_site(spec, copy, site, setting, &[], |input| {
-            // Where the value is not known, any object is meant.
-            let same = watching::find(input, &action.value);
-            Ok(same.unwrap_or_else(|_| watching::pass(input)))
+            if let Ok(same) = watching::find(input, &action.value) {
+                return Ok(same);
+            }
+            let mut plan = watching::pass(input);
+            let name = spec.text.get(action.value.span.clone()).unwrap_or_default();
+            let function = &site.function;
+            plan.notes.push(format!(
+                "`{name}` is not known in `{function}`: its next hit ends the watch, whichever object it is of"
+            ));
+            Ok(plan)
         })
     };
     let mut ready = ready(module, site, setting, own, &make)?;

@@ -338,6 +338,43 @@ fn thread_local_of_each_thread_is_watched() {
     finished.assert_says(&["each thread has its own `turns`"]);
 }
 
+#[test]
+fn thread_local_of_a_library_is_watched_in_a_thread_that_first_uses_it_later() {
+    if !needs::kernel() {
+        return;
+    }
+    let library = c(
+        "libwatch_own.so",
+        "e2e_tls_lib.c",
+        &["-O0", "-shared", "-fPIC"],
+    );
+    let path = c("watch-late", "e2e_tls_main.c", &["-O0", "-ldl"]);
+    let library = library.to_str().expect("test paths are UTF-8");
+    let mut program = Program::ready(&path, &[library]);
+    let say = |program: &mut Program, line: &str| {
+        let from = program.stdout.count();
+        program.say(line);
+        program
+            .stdout
+            .wait_line("`done`", from, |line| line == "done");
+    };
+    say(&mut program, "open 1");
+    say(&mut program, "main 1");
+    let probe = "watch libwatch_own.so!exported if new > old";
+    let tracer = Tracer::attach(program.pid(), "json", &[probe], &[]);
+    tracer.wait_tracing();
+    let main = u64::from(program.pid());
+    let event = wait_for("an access of the other thread", || {
+        say(&mut program, "call 1");
+        let events = tracer.events().into_iter();
+        let mut others = events.filter(|event| counter(event, "tid") != main);
+        others.next()
+    });
+    let (old, new) = change(&event);
+    assert!(old > 7 && new == old + 1, "{event}");
+    tracer.interrupt().assert_code(0);
+}
+
 /// Has the fixture go on after its pause, once the tracer has said something.
 #[track_caller]
 fn resume_once_said(program: &mut Program, tracer: &Tracer, said: &str) {
