@@ -8,8 +8,8 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::metrics::v1::exponential_histogram_data_point::Buckets;
 use opentelemetry_proto::tonic::metrics::v1::{
-    ExponentialHistogramDataPoint, HistogramDataPoint, Metric, NumberDataPoint, metric,
-    number_data_point,
+    Exemplar, ExponentialHistogramDataPoint, HistogramDataPoint, Metric, NumberDataPoint, exemplar,
+    metric, number_data_point,
 };
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::Event as InnerEvent;
@@ -138,7 +138,7 @@ impl<W: Write + Send> Sink for ConsoleSink<W> {
             "observed_timestamp": timestamp(record.observed_time_unix_nano),
             "trace_id": id(&record.trace_id, 16),
             "span_id": id(&record.span_id, 8),
-            "trace_flags": 0,
+            "trace_flags": record.flags,
             "resource": {"attributes": attributes(&resource), "schema_url": SCHEMA_URL},
             "event_name": record.event_name,
         });
@@ -278,7 +278,7 @@ fn of_number(point: &NumberDataPoint) -> Value {
         "start_time_unix_nano": point.start_time_unix_nano,
         "time_unix_nano": point.time_unix_nano,
         "value": value,
-        "exemplars": [],
+        "exemplars": exemplars(&point.exemplars),
     })
 }
 
@@ -293,7 +293,7 @@ fn of_histogram(point: &HistogramDataPoint) -> Value {
         "explicit_bounds": point.explicit_bounds,
         "min": point.min,
         "max": point.max,
-        "exemplars": [],
+        "exemplars": exemplars(&point.exemplars),
     })
 }
 
@@ -315,8 +315,27 @@ fn of_exponential(point: &ExponentialHistogramDataPoint) -> Value {
         "flags": point.flags,
         "min": point.min,
         "max": point.max,
-        "exemplars": [],
+        "exemplars": exemplars(&point.exemplars),
     })
+}
+
+/// The ids are written as those of spans, so that the span is found by them.
+fn exemplars(exemplars: &[Exemplar]) -> Vec<Value> {
+    let of_one = |one: &Exemplar| {
+        let value = match one.value {
+            Some(exemplar::Value::AsInt(number)) => number.into(),
+            Some(exemplar::Value::AsDouble(number)) => number.into(),
+            None => Value::Null,
+        };
+        json!({
+            "filtered_attributes": attributes(&one.filtered_attributes),
+            "value": value,
+            "time_unix_nano": one.time_unix_nano,
+            "span_id": id(&one.span_id, 8),
+            "trace_id": id(&one.trace_id, 16),
+        })
+    };
+    exemplars.iter().map(of_one).collect()
 }
 
 #[cfg(test)]

@@ -320,9 +320,10 @@ impl DeliveryShared {
         if is_known {
             return;
         }
-        let what = match error.is_passing {
-            true => "cannot be reached",
-            false => "refuses telemetry",
+        let what = match (error.is_passing, error.is_answer) {
+            (true, false) => "cannot be reached",
+            (true, true) => "takes no telemetry now",
+            (false, _) => "refuses telemetry",
         };
         let how = match error.is_passing {
             true => "; it is tried again",

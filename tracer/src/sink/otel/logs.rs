@@ -17,6 +17,8 @@ use crate::event::{
 };
 use crate::value::Value;
 
+/// The W3C trace flag of a span that is recorded, as each is that is exported.
+pub(super) const SAMPLED: u32 = 1;
 /// Attributes of the tracer's own.
 pub(super) const PROBE: &str = "tracer.probe";
 const ACTION: &str = "tracer.action";
@@ -149,6 +151,7 @@ impl SiteRecord {
         let ids = event.context.ids();
         record.trace_id = ids.map_or_else(Vec::new, |ids| trace_bytes(ids.trace));
         record.span_id = ids.map_or_else(Vec::new, |ids| span_bytes(ids.span));
+        record.flags = ids.map_or(0, |_| SAMPLED);
         if let SpanContext::Unknown(why) = &event.context {
             record.attributes.push(text_attribute(SPAN_UNKNOWN, &**why));
         }

@@ -6,7 +6,7 @@ use opentelemetry_proto::tonic::trace::v1::span::{Event as InnerEvent, SpanKind}
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{Span, SpanFlags, Status};
 
-use super::logs::{place_attributes, span_bytes, trace_bytes, value_key};
+use super::logs::{SAMPLED, place_attributes, span_bytes, trace_bytes, value_key};
 use super::values::{entry, list};
 use super::{attribute, conventions::attribute as names, number_attribute, text_attribute};
 use crate::event::{Event, NamedValue, SpanEvent, SpanStatus};
@@ -29,7 +29,7 @@ pub(super) fn span(event: &Event, span: &SpanEvent) -> Span {
         let notes = notes.map(|note| Some(Any::StringValue(note.clone())));
         add(&mut attributes, [attribute(NOTES, list(notes))]);
     }
-    let mut flags = SpanFlags::ContextHasIsRemoteMask as u32;
+    let mut flags = SpanFlags::ContextHasIsRemoteMask as u32 | SAMPLED;
     if span.parent_is_remote {
         flags |= SpanFlags::ContextIsRemoteMask as u32;
     }

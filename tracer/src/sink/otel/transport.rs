@@ -20,6 +20,8 @@ pub(super) struct SendError {
     pub(super) message: String,
     /// The collector may take the same request later.
     pub(super) is_passing: bool,
+    /// The collector has answered.
+    pub(super) is_answer: bool,
     /// Not before this time.
     pub(super) retry_after: Option<Duration>,
 }
@@ -30,6 +32,7 @@ impl SendError {
         Self {
             message: message.into(),
             is_passing: true,
+            is_answer: false,
             retry_after: None,
         }
     }

@@ -100,3 +100,24 @@ fn span_is_a_span_of_the_sdk() {
     assert_eq!(span["events"][0]["name"], "log");
     assert_eq!(span["events"][0]["attributes"]["x"], 3);
 }
+
+#[test]
+fn exemplar_names_its_span_as_the_span_itself_does() {
+    let one = Exemplar {
+        filtered_attributes: Vec::new(),
+        time_unix_nano: 9,
+        span_id: vec![0, 0, 0, 0, 0, 0, 0, 0xcd],
+        trace_id: [vec![0; 15], vec![0xab]].concat(),
+        value: Some(exemplar::Value::AsDouble(0.5)),
+    };
+    assert_eq!(
+        exemplars(&[one]),
+        [json!({
+            "filtered_attributes": {},
+            "value": 0.5,
+            "time_unix_nano": 9,
+            "span_id": "0x00000000000000cd",
+            "trace_id": "0x000000000000000000000000000000ab",
+        })]
+    );
+}

@@ -38,6 +38,7 @@ impl SendRequest for Scripted {
             Err(SendError {
                 message: "the test is over".into(),
                 is_passing: false,
+                is_answer: true,
                 retry_after: None,
             })
         })
@@ -94,6 +95,7 @@ fn failure(is_passing: bool) -> Answer {
     Err(SendError {
         message: "no".into(),
         is_passing,
+        is_answer: false,
         retry_after: None,
     })
 }
@@ -107,6 +109,7 @@ fn busy() -> SendError {
     SendError {
         message: "busy".into(),
         is_passing: true,
+        is_answer: true,
         retry_after: Some(Duration::from_secs(100)),
     }
 }

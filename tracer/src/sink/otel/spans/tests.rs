@@ -57,7 +57,7 @@ fn span_has_ids_times_status_attributes_and_what_happened_inside() {
     assert_eq!(made.trace_id.last(), Some(&0xab));
     assert_eq!(made.span_id, [0, 0, 0, 0, 0, 0, 0, 0xcd]);
     assert_eq!(made.parent_span_id, [0, 0, 0, 0, 0, 0, 0, 0xef]);
-    assert_eq!(made.flags, 0x300, "the parent is known to be remote");
+    assert_eq!(made.flags, 0x301, "the parent is known to be remote");
     assert_eq!((&*made.name, made.kind), ("checkout 7", 1));
     assert_eq!(
         (made.start_time_unix_nano, made.end_time_unix_nano),
@@ -93,6 +93,6 @@ fn span_without_a_parent_and_a_failure_says_so() {
     assert!(made.parent_span_id.is_empty());
     assert_eq!(
         (made.flags, made.status.expect("a status").code),
-        (0x100, 0)
+        (0x101, 0)
     );
 }

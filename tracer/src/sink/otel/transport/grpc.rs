@@ -91,6 +91,7 @@ impl GrpcConnection {
 /// Says whether another attempt makes sense, as OTLP has it.
 fn failure(status: &Status) -> SendError {
     let retry = status.get_details_retry_info();
+    let source = std::error::Error::source(status);
     let is_passing = match status.code() {
         Code::Cancelled
         | Code::DeadlineExceeded
@@ -100,9 +101,10 @@ fn failure(status: &Status) -> SendError {
         | Code::DataLoss => true,
         // Only a collector that says when has a place for it later.
         Code::ResourceExhausted => retry.is_some(),
-        _ => false,
+        // Our own side made the status when the connection broke.
+        _ => source.is_some(),
     };
-    let causes = std::error::Error::source(status).map(|source| chain(&source));
+    let causes = source.map(|source| chain(&source));
     let code = status.code();
     SendError {
         message: match causes {
@@ -111,6 +113,7 @@ fn failure(status: &Status) -> SendError {
             None => format!("{code}: {}", status.message()),
         },
         is_passing,
+        is_answer: source.is_none(),
         retry_after: retry.and_then(|info| info.retry_delay),
     }
 }
@@ -167,5 +170,24 @@ impl Decoder for EncodedCodec {
         let mut message = vec![0; from.remaining()];
         from.copy_to_slice(&mut message);
         Ok(Some(message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn broken_connection_is_another_attempt_and_a_refusal_is_none() {
+        let broken = Status::from_error(Box::new(io::Error::from(io::ErrorKind::BrokenPipe)));
+        assert_eq!(broken.code(), Code::Unknown);
+        let error = failure(&broken);
+        assert!(error.is_passing && !error.is_answer, "{error:?}");
+        let refused = failure(&Status::unknown("the pipeline is broken"));
+        assert!(!refused.is_passing && refused.is_answer, "{refused:?}");
+        let busy = failure(&Status::unavailable("later"));
+        assert!(busy.is_passing && busy.is_answer, "{busy:?}");
     }
 }

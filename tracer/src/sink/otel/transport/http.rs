@@ -53,7 +53,12 @@ impl HttpConnection {
         } else {
             post.send(request)
         };
-        let mut answer = sent.map_err(|error| SendError::unreachable(error.to_string()))?;
+        let mut answer = sent.map_err(|error| {
+            SendError::unreachable(match error {
+                ureq::Error::Timeout(_) => format!("no answer within {:?}", self.endpoint.timeout),
+                error => error.to_string(),
+            })
+        })?;
         let status = answer.status();
         let seconds = answer
             .headers()
@@ -85,6 +90,7 @@ impl HttpConnection {
         Err(SendError {
             message,
             is_passing: PASSING.contains(&status.as_u16()),
+            is_answer: true,
             retry_after: seconds.map(Duration::from_secs),
         })
     }
