@@ -21,6 +21,7 @@ mod static_probes;
 mod type_info;
 mod variables;
 
+pub use calls::linked_names::ExportedFunction;
 pub use calls::neighbours::{Identity, Neighbour, Neighbours};
 pub use calls::tail_call_cache::TailCall;
 pub use calls::tail_calls::TailCallSearch;

@@ -64,6 +64,8 @@ pub struct SiteOrigin {
     pub line: u64,
     /// Innermost function, demangled.
     pub function: String,
+    /// The function with the frame, if that one is inlined into it.
+    pub frame_function: Option<String>,
     /// Link address of the site.
     pub address: u64,
     /// Number of this site, from 1, and sites of the probe.
@@ -73,6 +75,12 @@ pub struct SiteOrigin {
 }
 
 impl SiteOrigin {
+    /// The function with the frame.
+    #[must_use]
+    pub fn frame_function(&self) -> &str {
+        self.frame_function.as_deref().unwrap_or(&self.function)
+    }
+
     /// `main.rs:57`, or the function where no debug information says the line.
     #[must_use]
     pub fn place(&self) -> Cow<'_, str> {

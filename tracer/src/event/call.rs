@@ -490,11 +490,11 @@ impl TracedCall {
         returns.collect()
     }
 
-    /// Name of a frame: the function of its first step. The traced function is not inlined into itself.
+    /// Name of a frame: its function, into which that of its first step may be inlined.
     #[must_use]
     pub fn name_of(&self, frame: &CallFrame) -> &str {
         let first = self.step(frame.first());
-        first.map_or("", |step| &step.event.origin.function)
+        first.map_or("", |step| step.event.origin.frame_function())
     }
 
     /// Time from the first step of a frame to its return, in ns. `None` if one of them is not known.

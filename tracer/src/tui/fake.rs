@@ -98,6 +98,7 @@ pub(crate) fn point(x: i128, y: i128) -> Value {
 pub(crate) fn event(probe: u32, hit: u64, message: &str) -> Event {
     Event {
         origin: Arc::new(SiteOrigin {
+            frame_function: None,
             probe: ProbeId(probe),
             placement: crate::event::PlacementId(probe),
             probe_name: format!("p{probe}"),

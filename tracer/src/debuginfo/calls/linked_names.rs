@@ -15,6 +15,9 @@ pub(super) const MAX_RELOCATIONS: usize = 1 << 20;
 pub(super) const RELOCATION: usize = 24;
 pub(super) const SYMBOL: usize = 24;
 
+/// Type of a symbol whose code chooses a function.
+const STT_GNU_IFUNC: u8 = 10;
+
 /// The names of one module, read when they are first needed.
 #[derive(Default)]
 pub(in crate::debuginfo) struct LinkedNames {
@@ -35,25 +38,43 @@ pub(in crate::debuginfo) fn name_in_word<'f>(
     (!name.is_empty()).then_some(name)
 }
 
-/// Returns the address of the symbol that the module exports under a name, or `None` if it exports none or several.
+/// The function that a module exports under a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExportedFunction {
+    /// It begins here.
+    At(LinkAddr),
+    /// The dynamic linker chooses one of several: by their versions, or by code of the module.
+    Chosen,
+}
+
+/// Returns the function that the module exports under a name, or `None` if it exports none.
 pub(in crate::debuginfo) fn exported_as(
     files: &Files,
     names: &LinkedNames,
     name: &[u8],
-) -> Option<LinkAddr> {
+) -> Option<ExportedFunction> {
     let symbols = DynamicSymbols::of(files);
     let defined = names.defined.get_or_init(|| defined(symbols));
     let begin = defined.partition_point(|&number| symbols.name(number) < Some(name));
-    let mut addresses = defined
-        .get(begin..)?
-        .iter()
+    let of_name = defined.get(begin..)?.iter();
+    let mut found = of_name
         .take_while(|&&number| symbols.name(number) == Some(name))
-        .filter_map(|&at| number(symbols.symbol(at)?, 8));
-    let first = addresses.next()?;
+        .filter_map(|&number| symbols.symbol(number));
+    let first = found.next()?;
+    let (address, is_chosen) = (number(first, 8)?, is_choice(first));
     // One function may have the name in several versions.
-    addresses
-        .all(|other| other == first)
-        .then_some(LinkAddr(first))
+    let is_one = found.all(|other| number(other, 8) == Some(address));
+    Some(match is_one && !is_chosen {
+        true => ExportedFunction::At(LinkAddr(address)),
+        false => ExportedFunction::Chosen,
+    })
+}
+
+/// Returns true for a symbol whose code chooses a function.
+fn is_choice(symbol: &[u8]) -> bool {
+    symbol
+        .get(4)
+        .is_some_and(|info| info & 0xf == STT_GNU_IFUNC)
 }
 
 /// The symbols for the dynamic linker.

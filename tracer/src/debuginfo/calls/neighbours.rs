@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::imports::stub_at;
-use super::linked_names::{exported_as, name_in_word};
+use super::linked_names::{ExportedFunction, exported_as, name_in_word};
 use crate::base::address::{LinkAddr, ModulePlace, RunAddr};
 use crate::debuginfo::module::Module;
 
@@ -80,10 +80,9 @@ impl Module {
         name_in_word(&self.files, &self.caches.linked_names, word)
     }
 
-    /// Returns the address of the symbol that the module exports under a name, or `None` if it exports none or
-    /// several.
+    /// Returns the function that the module exports under a name, or `None` if it exports none.
     #[must_use]
-    pub fn exported_as(&self, name: &[u8]) -> Option<LinkAddr> {
+    pub fn exported_as(&self, name: &[u8]) -> Option<ExportedFunction> {
         exported_as(&self.files, &self.caches.linked_names, name)
     }
 

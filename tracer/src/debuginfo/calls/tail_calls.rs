@@ -8,6 +8,7 @@
 use super::code_search::direct_target_before;
 use super::imports::word_before;
 use super::jumps::jumps_out;
+use super::linked_names::ExportedFunction;
 use super::tail_call_cache::{TailCall, TailCallKey};
 use crate::arch::TransferTarget;
 use crate::base::address::LinkAddr;
@@ -146,7 +147,9 @@ impl TailCallSearch<'_> {
             TransferTarget::Word(word) => module.name_in_word(word)?,
         };
         // Only functions that the frame's module exports are followed through the dynamic linker.
-        let entry = self.callee.exported_as(name)?;
+        let ExportedFunction::At(entry) = self.callee.exported_as(name)? else {
+            return None;
+        };
         Some(TailCallNode {
             in_callee: true,
             entry,

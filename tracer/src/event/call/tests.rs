@@ -67,6 +67,7 @@ impl Made {
         } = self;
         Arc::new(Event {
             origin: Arc::new(SiteOrigin {
+                frame_function: None,
                 probe: ProbeId(1),
                 placement: PlacementId(1),
                 probe_name: "p1".into(),

@@ -103,6 +103,7 @@ fn event(file: &str) -> Event {
     ];
     Event {
         origin: Arc::new(SiteOrigin {
+            frame_function: None,
             probe: ProbeId(1),
             placement: PlacementId(1),
             probe_name: "p1".into(),

@@ -329,6 +329,7 @@ pub(super) mod tests {
 
     pub(in crate::session::feed) fn event(probe: u32, hit: u64) -> Notice {
         let origin = SiteOrigin {
+            frame_function: None,
             probe: ProbeId(probe),
             placement: PlacementId(probe),
             probe_name: format!("p{probe}"),

@@ -565,6 +565,11 @@ pub(super) fn new_sites(
             file: source.map_or_else(Arc::default, |source| Arc::clone(&source.file)),
             line: source.map_or(0, |source| source.line),
             function: ready.site.function.clone(),
+            frame_function: ready
+                .site
+                .inlined_into
+                .last()
+                .map(|outermost| outermost.function.clone()),
             address: ready.site.address.0,
             site: (number, total),
             multiline: new

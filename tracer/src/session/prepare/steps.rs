@@ -70,6 +70,13 @@ pub(super) fn prepare(
         return Err(no_first_line(error, &first.site, &sites, &compiled));
     }
     let mut prepared = prepared(module, &sites, compiled, notes)?;
+    if !elsewhere.is_empty() && setting.numbers.is_some() {
+        let name = &prepared.module.file.name;
+        prepared.notes.push(format!(
+            "functions of other files are followed in the first process of `{name}` and in those that it forks: others \
+             have the files at other distances"
+        ));
+    }
     for (module, sites) in elsewhere {
         let compiled = compile(spec, &module, &sites, setting);
         let mut part = self::prepared(module, &sites, compiled, Vec::new())?;

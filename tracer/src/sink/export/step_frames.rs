@@ -69,7 +69,8 @@ impl StepFrames {
             // Steps of the frames between may have been lost. They began before the inner one.
             let inner = (depth - open.frames.len()) as u64;
             let start = now.saturating_sub(inner);
-            open.frames.push((event.origin.function.clone(), start));
+            let function = event.origin.frame_function().to_owned();
+            open.frames.push((function, start));
         }
         let unfinished = match step.kind {
             StepKind::Left => Some("left without a return"),

@@ -113,7 +113,13 @@ impl EventLines {
         }
         if let Some(step) = &event.step {
             let address = format!("{:#x}", event.origin.address);
-            key(out, "step", &StepLine { step, address })?;
+            let frame_function = event.origin.frame_function.as_deref();
+            let line = StepLine {
+                step,
+                address,
+                frame_function,
+            };
+            key(out, "step", &line)?;
         }
         if let Some(access) = &event.access {
             key(out, "access", &AccessLine::of(access))?;
@@ -251,6 +257,8 @@ struct StepLine<'e> {
     #[serde(flatten)]
     step: &'e StepEvent,
     address: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frame_function: Option<&'e str>,
 }
 
 /// An access to a watched value. Addresses are texts, since readers of JSON take large numbers for floats.

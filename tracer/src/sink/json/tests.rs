@@ -11,6 +11,7 @@ use crate::session::Cost;
 pub(crate) fn event() -> Event {
     Event {
         origin: Arc::new(SiteOrigin {
+            frame_function: None,
             probe: ProbeId(1),
             placement: crate::event::PlacementId(1),
             probe_name: "p1".into(),

@@ -113,6 +113,9 @@ pub struct RecordedSite<'l> {
     /// Demangled name.
     #[serde(borrow)]
     pub function: Cow<'l, str>,
+    /// The function with the frame, if that one is inlined into it.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub frame_function: Option<Cow<'l, str>>,
     /// Its address.
     pub address: u64,
     /// Number of the site, from 1, and sites of the probe.
@@ -264,6 +267,7 @@ impl RecordedSite<'_> {
             file: Arc::new(PathBuf::from(self.file.clone().into_owned())),
             line: self.line,
             function: self.function.clone().into_owned(),
+            frame_function: self.frame_function.clone().map(Cow::into_owned),
             address: self.address,
             site: self.site,
             multiline: self.multiline,

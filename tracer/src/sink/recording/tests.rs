@@ -40,6 +40,7 @@ fn described() -> RecordingLine {
 
 fn origin(probe: u32, action: &'static str) -> Arc<SiteOrigin> {
     Arc::new(SiteOrigin {
+        frame_function: None,
         probe: ProbeId(probe),
         placement: PlacementId(7),
         probe_name: format!("p{probe}"),

@@ -427,6 +427,7 @@ impl Defined {
             file: origin.file.to_string_lossy(),
             line: origin.line,
             function: Cow::Borrowed(&origin.function),
+            frame_function: origin.frame_function.as_deref().map(Cow::Borrowed),
             address: origin.address,
             site: origin.site,
             multiline: origin.multiline,

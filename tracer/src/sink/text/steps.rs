@@ -144,7 +144,7 @@ const fn indent(level: usize) -> usize {
 /// The line before the first step of a call.
 fn head(event: &Event, step: &StepEvent) -> ListedLine {
     let function = match step.depth {
-        0 => format!(" of {}", event.origin.function),
+        0 => format!(" of {}", event.origin.frame_function()),
         _ => String::new(),
     };
     ListedLine {
@@ -161,7 +161,7 @@ impl ListedCall {
         let is_first = self.frames.of(step).is_none();
         if is_first {
             let frame = ListedFrame {
-                function: function.clone(),
+                function: event.origin.frame_function().to_owned(),
                 level,
                 entered_ns: (step.kind == StepKind::Enter).then_some(event.time_ns),
                 last: Vec::new(),
@@ -181,10 +181,14 @@ impl ListedCall {
         let changed = changes(before, &event.values);
         let values = changed.iter().filter_map(|one| one.now).map(shown);
         let values = values.collect::<Vec<_>>().join(", ");
+        let is_inlined = *function != frame.function;
         let title = match (step.kind, is_first) {
+            (StepKind::Enter, _) if is_inlined => {
+                format!("enter {}, in {function}", frame.function)
+            }
             (StepKind::Enter, _) => format!("enter {function}"),
             (_, true) => format!("in {function}"),
-            (_, false) if *function != frame.function => format!("in {function}"),
+            (_, false) if is_inlined => format!("in {function}"),
             _ => String::new(),
         };
         let values_now = event.values.clone();

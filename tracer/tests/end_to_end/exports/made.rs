@@ -43,6 +43,7 @@ pub(super) fn recording(path: &Path) -> RecordingWriter<File> {
 
 pub(super) fn origin(probe: u32, action: &'static str) -> Arc<SiteOrigin> {
     Arc::new(SiteOrigin {
+        frame_function: None,
         probe: ProbeId(probe),
         placement: PlacementId(probe),
         probe_name: format!("p{probe}"),

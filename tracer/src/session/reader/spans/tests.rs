@@ -412,6 +412,7 @@ fn event_at_the_first_instruction_of_its_span_is_in_none_that_began_later() {
 fn event() -> Event {
     Event {
         origin: Arc::new(SiteOrigin {
+            frame_function: None,
             probe: ProbeId(1),
             placement: PlacementId(1),
             probe_name: "p1".into(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::address::{Bias, LinkAddr, RunAddr};
-use crate::debuginfo::{DebugInfoError, Module as DebugModule};
+use crate::debuginfo::{DebugInfoError, ExportedFunction, Module as DebugModule};
 use crate::session::sites::modules::{Modules, TargetModule};
 use crate::session::sites::own_modules::is_own_module;
 
@@ -127,7 +127,8 @@ impl CodeModules {
         Some(new)
     }
 
-    /// The functions that modules of the process export under a name. `None` if that is not known: there is no process.
+    /// The functions that modules of the process export under a name. `None` if that is not known: there is no process,
+    /// or the dynamic linker chooses one.
     pub(super) fn exported(&mut self, name: &[u8], modules: &Modules) -> Option<Vec<TraceAddr>> {
         let bias = self.bias(modules)?;
         let mut found = Vec::new();
@@ -135,12 +136,14 @@ impl CodeModules {
             if !self.into_all && !is_own_module(&module.file) {
                 continue;
             }
-            let Some(function) = module
+            let exported = module
                 .debug()
                 .ok()
-                .and_then(|debug| debug.exported_as(name))
-            else {
-                continue;
+                .and_then(|debug| debug.exported_as(name));
+            let function = match exported {
+                Some(ExportedFunction::At(function)) => function,
+                Some(ExportedFunction::Chosen) => return None,
+                None => continue,
             };
             let Some(place) = module.bias() else {
                 continue;

@@ -78,15 +78,20 @@ impl StepSearch<'_> {
     pub(super) fn follow_seen(&mut self, seen: &[SeenCall], depth: u32, notes: &mut Vec<String>) {
         let mut queue = FollowQueue::default();
         for &SeenCall { from, target } in seen {
-            let followed = &mut self.code.followed;
-            if let Some(call) = followed.calls.iter().find(|known| known.address == from) {
-                queue.left.push_back(call.function);
-                match call.target {
-                    // A stub for a function that was not loaded when the trace began.
+            let calls = &self.code.followed.calls;
+            let call = calls.iter().find(|known| known.address == from);
+            if let Some((function, called)) = call.map(|call| (call.function, call.target)) {
+                queue.left.push_back(function);
+                if let Some(stub) = called {
+                    // The function was not loaded when the trace began. The first call may only lead to the linker.
+                    let _known = self.leads_on(stub);
+                }
+                let followed = &mut self.code.followed;
+                match called {
                     Some(stub) => followed.tails.entry(stub).or_default().insert(target),
                     None => followed.seen.entry(from).or_default().insert(target),
                 };
-            } else if let Some(&function) = followed.jumps.get(&from)
+            } else if let Some(&function) = self.code.followed.jumps.get(&from)
                 && !self.is_inside(function, target)
             {
                 let followed = &mut self.code.followed;
@@ -320,7 +325,10 @@ impl StepSearch<'_> {
     /// A function of the trace calls code at an address that is not followed. If it is a stub or a thunk, it only leads
     /// on to others.
     fn reach_through(&mut self, address: TraceAddr, level: u32, queue: &mut FollowQueue) {
-        if self.function_at(address).is_some() || self.leads_on(address).is_none() {
+        let is_function = self
+            .function_at(address)
+            .is_some_and(|(module, code)| !is_thunk(&module.debug, &code));
+        if is_function || self.leads_on(address).is_none() {
             return;
         }
         for target in self.code.followed.tails_of(address) {
@@ -342,7 +350,7 @@ impl StepSearch<'_> {
     /// The function at the target of a call, if it is the program's own and can be followed.
     fn callee(&mut self, target: TraceAddr) -> Option<Callee> {
         let (module, code) = self.function_at(target)?;
-        if module.trace(code.entry) != target {
+        if module.trace(code.entry) != target || is_thunk(&module.debug, &code) {
             return None;
         }
         let site = module.debug.site_at(code.entry)?;
@@ -370,6 +378,13 @@ impl StepSearch<'_> {
             });
         }
     }
+}
+
+/// Returns true if a function has no line of the source, and only leads on to another one. Some compilers describe thunks
+/// so.
+fn is_thunk(debug: &DebugModule, code: &FunctionCode) -> bool {
+    let line = debug.statement_at(code.entry).map_or(0, |row| row.line);
+    line == 0 && matches!(debug.leads_on(code.entry), Some(Destination::Known(_)))
 }
 
 /// The file of a function's first line that is its own.

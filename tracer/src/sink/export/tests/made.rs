@@ -29,6 +29,7 @@ pub(super) fn begin() -> Begin {
 
 pub(super) fn origin(probe: u32, action: &'static str) -> Arc<SiteOrigin> {
     Arc::new(SiteOrigin {
+        frame_function: None,
         probe: ProbeId(probe),
         placement: PlacementId(7),
         probe_name: format!("p{probe}"),

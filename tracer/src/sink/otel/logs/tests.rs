@@ -5,6 +5,7 @@ use crate::event::{AccessKind, FrameKind, LeftOut, PlacementId, ProbeId};
 fn event(values: Vec<NamedValue>) -> Event {
     Event {
         origin: Arc::new(SiteOrigin {
+            frame_function: None,
             probe: ProbeId(1),
             placement: PlacementId(1),
             probe_name: "moves".into(),
