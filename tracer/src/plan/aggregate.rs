@@ -276,11 +276,13 @@ pub(super) fn compile(
     by: TallyBy<'_>,
     has_condition: bool,
 ) -> Result<(Key, u32), Diagnostic> {
-    if let Some(expr) = by.expr()
-        && compiler.hides(typed(compiler, expr))
-    {
-        let error = Diagnostic::at(&expr.span, "values of this name are redacted");
-        return Err(error.hint("`--no-redact` shows them"));
+    if let Some(expr) = by.expr() {
+        let mut resolver = Resolver::new(&compiler.builder, compiler.scope);
+        // An expression without a meaning is refused below.
+        if resolver.operand(expr).is_ok() && resolver.tells_redacted() {
+            let error = Diagnostic::at(&expr.span, "values of this name are redacted");
+            return Err(error.hint("`--no-redact` shows them"));
+        }
     }
     let (mut key, flags) = match by {
         TallyBy::Nothing if has_condition => {
