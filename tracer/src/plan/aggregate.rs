@@ -395,6 +395,14 @@ fn value_key(
         let hint = part_hint(compiler, by, &spots, ty);
         return Err(Diagnostic::at(&by.span, message).maybe_hint(hint));
     }
+    if node.has_redacted(compiler.redactor) {
+        if let Some((at, variants)) = variants::of_node(&node) {
+            return variant_key(asm, by, expr, name, &spots, at, variants);
+        }
+        let message = format!("`{name}` has redacted parts, so hits cannot be counted by it");
+        let hint = part_hint(compiler, by, &spots, ty);
+        return Err(Diagnostic::at(&by.span, message).maybe_hint(hint));
+    }
     if matches!(size, 1 | 2 | 4 | 8)
         && let Ok(ir) = spots.number()
     {
@@ -458,6 +466,9 @@ fn part_hint(compiler: &mut Compiler<'_>, by: &Expr, spots: &Spots, ty: TypeId) 
     };
     let mut fields = Vec::new();
     for member in body.members.iter().take(FIELDS_LOOKED_AT) {
+        if compiler.hides(&member.name) {
+            continue;
+        }
         let size = compiler.builder.size(member.ty).unwrap_or(0);
         let place = spots.project(member.offset, size);
         if size > 0 && is_countable(compiler, &place, member.ty) {

@@ -111,6 +111,14 @@ impl Redactor {
         false
     }
 
+    /// Returns true if the fields of a tuple struct are redacted by its name, the only one that they have. Such fields
+    /// have numbers; `first` is that of the first.
+    #[must_use]
+    pub fn hides_tuple(&self, name: &str, first: Option<&str>) -> bool {
+        let is_number = |field: &str| field.bytes().all(|byte| byte.is_ascii_digit());
+        first.is_some_and(|field| !field.is_empty() && is_number(field)) && self.hides(name)
+    }
+
     /// Returns true if an expression contains a redacted name.
     #[must_use]
     pub fn hides_expr(&self, expr: &str) -> bool {
@@ -133,7 +141,7 @@ impl Redactor {
             }
         };
         match value {
-            Value::Struct(body) if is_tuple(&body.fields) && self.hides(&body.name) => {
+            Value::Struct(body) if self.hides_tuple(&body.name, first_of(&body.fields)) => {
                 hide_all(&mut body.fields);
             }
             Value::Struct(body) => fields(&mut body.fields),
@@ -211,12 +219,8 @@ impl Redactor {
     }
 }
 
-/// Returns true for the fields of a tuple struct. They have numbers, so its name is the only one that they have.
-fn is_tuple(fields: &[(String, Value)]) -> bool {
-    let is_number = |name: &str| name.bytes().all(|byte| byte.is_ascii_digit());
-    fields
-        .first()
-        .is_some_and(|(name, _)| !name.is_empty() && is_number(name))
+fn first_of(fields: &[(String, Value)]) -> Option<&str> {
+    fields.first().map(|(name, _)| name.as_str())
 }
 
 fn hide_all(fields: &mut [(String, Value)]) {

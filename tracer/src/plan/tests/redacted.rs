@@ -139,6 +139,15 @@ fn variant_that_is_left_out_redacts_its_fields_alone() {
     assert_eq!(shown("{other.number}"), "3");
     let why = refused(&auth, Language::Rust, "log 0x0 \"\" if auth.0 > 1");
     assert!(why.is_some_and(|why| why.starts_with("a condition on a redacted value")));
+    // The key is the variant, without its data.
+    let mut fixture = Fixture::default();
+    auth(&mut fixture);
+    fixture.probe("count 0x0 by auth");
+    let key = fixture.plan().expect("compiles").key.expect("a key");
+    assert_eq!(
+        key.of_number(0, 1).expect("it is one").to_string(),
+        "Password(…)"
+    );
 }
 
 fn wrapped(fixture: &mut Fixture) {
@@ -190,6 +199,11 @@ fn key_with_redacted_bytes_is_refused() {
         let why = refused(probe).expect(probe);
         assert_eq!(why, "values of this name are redacted", "{probe}");
     }
+    let why = refused("count 0x0 by third").expect("two parts");
+    assert_eq!(
+        why,
+        "`Two` has redacted parts, so hits cannot be counted by it"
+    );
     assert_eq!(refused("count 0x0 by fourth"), None);
     assert_eq!(refused("count 0x0 by third.place"), None);
 }
