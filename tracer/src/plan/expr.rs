@@ -5,8 +5,8 @@
 //!
 //! 1. `operand` and `resolver` have the data; `integer_types`, `division` and `virtual_bases`
 //!    know no resolver.
-//! 2. `enum_variants`, `pointers`, `members`, `identifiers`, `numbers`, `conversions`, `owners` and `redacted`
-//!    work on places and numbers that are resolved already.
+//! 2. `enum_variants`, `pointers`, `members`, `identifiers`, `numbers`, `conversions` and `redacted` work on
+//!    places and numbers that are resolved already.
 //! 3. `elements`, `casts`, `wide`, `floats`, `arithmetic`, `float_condition` and `condition` compile
 //!    operators. They come back to [`Resolver::operand`] for the parts.
 //!
@@ -26,7 +26,6 @@ mod integer_types;
 mod members;
 mod numbers;
 pub(super) mod operand;
-mod owners;
 pub(super) mod pointers;
 mod redacted;
 pub(super) mod resolver;

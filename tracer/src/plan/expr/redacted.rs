@@ -11,22 +11,13 @@ use crate::lang::ast::Expr;
 use crate::plan::expr::enum_variants::having;
 use crate::plan::expr::operand::Operand;
 use crate::plan::expr::pointers::is_address;
-use crate::plan::expr::resolver::{DEREFS, Resolver};
+use crate::plan::expr::resolver::{DEREFS, RedactedWay, Resolver};
 use crate::plan::ops::spots::Spots;
 use crate::plan::shape::display_names;
 use crate::plan::shape::peel::is_tuple_struct;
 
 /// Most levels of anonymous members and base classes.
 const LEVELS: u32 = 8;
-
-/// The names on the way to the values of an expression.
-#[derive(Clone, Copy, Default)]
-pub(in crate::plan) struct RedactedWay {
-    /// One of them is redacted.
-    before: bool,
-    /// A value has no content beside a redacted part. A number or a text made of it is that part.
-    within: bool,
-}
 
 impl Resolver<'_, '_> {
     /// Returns true if the operand, which this resolver has compiled, is a redacted value. Redacted parts of a larger

@@ -6,7 +6,6 @@ use std::cell::Cell;
 use crate::debuginfo::types::{Language, TypeId};
 use crate::debuginfo::variable::Variable;
 use crate::lang::ast::Expr;
-use crate::plan::expr::redacted::RedactedWay;
 use crate::plan::expr::returned::Returned;
 use crate::plan::ops::spots::ModuleAddresses;
 use crate::plan::shape::builder::Builder;
@@ -34,6 +33,15 @@ pub(in crate::plan) struct Scope<'a> {
     pub(in crate::plan) watched: Option<WatchedOperand>,
     /// The names whose values are redacted.
     pub(in crate::plan) redactor: &'a Redactor,
+}
+
+/// The names on the way to the values of an expression.
+#[derive(Clone, Copy, Default)]
+pub(super) struct RedactedWay {
+    /// One of them is redacted.
+    pub(super) before: bool,
+    /// A value has no content beside a redacted part. A number or a text made of it is that part.
+    pub(super) within: bool,
 }
 
 /// Compiles expressions to operands.
