@@ -229,6 +229,7 @@ fn scope<'a>(input: &PlanInput<'a>) -> Scope<'a> {
         returned: input.returned,
         elapsed: false,
         watched: None,
+        redactor: input.redactor,
     }
 }
 
@@ -289,6 +290,7 @@ impl<'a> Compiler<'a> {
         };
         let mut resolver = Resolver::new(&self.builder, self.scope);
         let test = condition::truth(&mut resolver, condition)?;
+        resolver.refuse_question(condition)?;
         let (reject, fault) = (asm.label(), asm.label());
         let mut exits = Exits::to(fault);
         asm.condition(&test, reject, &mut exits)
@@ -341,9 +343,9 @@ impl<'a> Compiler<'a> {
                     let ty = self.builder.resolve_name(variable.ty);
                     let ty = display_names::without_paths(&ty).into();
                     let source = self.captured_node(spots, node);
-                    self.entry(&name, ty, source, DEBUG);
+                    self.entry(&name, ty, source, DEBUG, self.hides(&name));
                 }
-                None => self.value(&name, operand, DEBUG),
+                None => self.value(&name, operand, DEBUG, self.hides(&name)),
             }
         }
     }
@@ -354,7 +356,8 @@ impl<'a> Compiler<'a> {
         if let Some(returned @ Returned { ty: Some(ty), .. }) = scope.returned {
             self.parts.push(MessagePart::Text("$return = ".into()));
             let spots = returned::place(&self.builder, ty, returned);
-            self.value("$return", Operand::Place(spots, ty), DEBUG);
+            let operand = Operand::Place(spots, ty);
+            self.value("$return", operand, DEBUG, returned.redacted);
         }
     }
 
@@ -388,7 +391,9 @@ impl<'a> Compiler<'a> {
         expr: &Expr,
         format: Format,
     ) -> Result<Option<Diagnostic>, Diagnostic> {
-        let operand = Resolver::new(&self.builder, self.scope).operand(expr)?;
+        let mut resolver = Resolver::new(&self.builder, self.scope);
+        let operand = resolver.operand(expr)?;
+        let redacted = resolver.is_redacted(&operand);
         let operand = match operand {
             Operand::Unknown(_, error) => return Err(error),
             Operand::Place(spots, ty) if format.style == FormatStyle::Pointer => {
@@ -399,7 +404,7 @@ impl<'a> Compiler<'a> {
         let name = text.get(expr.span.clone()).unwrap_or_default();
         let missing = lost(&operand).map(|why| format!("`{name}` is unavailable here: {why}"));
         self.notes.extend(missing.clone());
-        self.value(name, operand, format);
+        self.value(name, operand, format, redacted);
         let hint = name
             .contains("$return")
             .then(|| "log a variable on the function's last line instead".to_owned());
@@ -426,7 +431,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// One more value of the event, shown in the message.
-    fn value(&mut self, name: &str, operand: Operand, format: Format) {
+    fn value(&mut self, name: &str, operand: Operand, format: Format, hidden: bool) {
         let (source, ty): (Source, Arc<str>) = match operand {
             Operand::Place(spots, ty) => {
                 let shape = self.builder.shape(ty, FOLLOWED_OPS);
@@ -457,27 +462,23 @@ impl<'a> Compiler<'a> {
                 (self.captured_node(Spots(Vec::new()), node), "".into())
             }
         };
-        self.entry(name, ty, source, format);
+        self.entry(name, ty, source, format, hidden);
     }
 
-    fn entry(&mut self, name: &str, ty: Arc<str>, source: Source, format: Format) {
+    fn entry(&mut self, name: &str, ty: Arc<str>, source: Source, format: Format, hidden: bool) {
         self.parts
             .push(MessagePart::Hole(self.entries.len(), format));
         self.entries.push(Entry {
             expr: name.into(),
             ty,
             source,
-            hidden: self.hides(name),
+            hidden,
         });
     }
 
-    /// Returns true if the value of an expression is redacted. The value that `get_token()` returns is a token.
-    fn hides(&self, expr: &str) -> bool {
-        let is_result = expr.contains("$return");
-        let is_redacted = |returned: Returned| returned.redacted;
-        self.redactor.hides_expr(expr)
-            || is_result && self.scope.returned.is_some_and(is_redacted)
-            || self.scope.watched.is_some_and(|value| value.redacted) && watching::has_value(expr)
+    /// Returns true if a variable in scope is redacted.
+    fn hides(&self, name: &str) -> bool {
+        self.redactor.hides_expr(name)
     }
 
     /// A variable-length array, as an address and a number of elements.

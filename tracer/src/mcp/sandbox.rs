@@ -90,7 +90,8 @@ impl Sandbox {
         Ok(())
     }
 
-    /// Refuses a condition on a redacted value: answers to enough questions tell the value.
+    /// Refuses a condition on a redacted value: answers to enough questions tell the value. The plan refuses those that
+    /// leave the name out.
     fn refuse_question(&self, spec: &ProbeSpec, condition: &Expr) -> Result<(), Diagnostic> {
         let typed = text_of(spec, &condition.span);
         match self.redactor.hides_expr(typed) {

@@ -276,11 +276,13 @@ pub(super) fn compile(
     by: TallyBy<'_>,
     has_condition: bool,
 ) -> Result<(Key, u32), Diagnostic> {
-    if let Some(expr) = by.expr()
-        && compiler.hides(typed(compiler, expr))
-    {
-        let error = Diagnostic::at(&expr.span, "values of this name are redacted");
-        return Err(error.hint("`--no-redact` shows them"));
+    if let Some(expr) = by.expr() {
+        let mut resolver = Resolver::new(&compiler.builder, compiler.scope);
+        // An expression without a meaning is refused below.
+        if resolver.operand(expr).is_ok() && resolver.tells_redacted() {
+            let error = Diagnostic::at(&expr.span, "values of this name are redacted");
+            return Err(error.hint("`--no-redact` shows them"));
+        }
     }
     let (mut key, flags) = match by {
         TallyBy::Nothing if has_condition => {
@@ -393,6 +395,14 @@ fn value_key(
         let hint = part_hint(compiler, by, &spots, ty);
         return Err(Diagnostic::at(&by.span, message).maybe_hint(hint));
     }
+    if node.has_redacted(compiler.redactor) {
+        if let Some((at, variants)) = variants::of_node(&node) {
+            return variant_key(asm, by, expr, name, &spots, at, variants);
+        }
+        let message = format!("`{name}` has redacted parts, so hits cannot be counted by it");
+        let hint = part_hint(compiler, by, &spots, ty);
+        return Err(Diagnostic::at(&by.span, message).maybe_hint(hint));
+    }
     if matches!(size, 1 | 2 | 4 | 8)
         && let Ok(ir) = spots.number()
     {
@@ -456,6 +466,9 @@ fn part_hint(compiler: &mut Compiler<'_>, by: &Expr, spots: &Spots, ty: TypeId) 
     };
     let mut fields = Vec::new();
     for member in body.members.iter().take(FIELDS_LOOKED_AT) {
+        if compiler.hides(&member.name) {
+            continue;
+        }
         let size = compiler.builder.size(member.ty).unwrap_or(0);
         let place = spots.project(member.offset, size);
         if size > 0 && is_countable(compiler, &place, member.ty) {

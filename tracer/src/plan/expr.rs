@@ -5,7 +5,7 @@
 //!
 //! 1. `operand` and `resolver` have the data; `integer_types`, `division` and `virtual_bases`
 //!    know no resolver.
-//! 2. `enum_variants`, `pointers`, `members`, `identifiers`, `numbers`, `conversions` and `owners` work on
+//! 2. `enum_variants`, `pointers`, `members`, `identifiers`, `numbers`, `conversions` and `redacted` work on
 //!    places and numbers that are resolved already.
 //! 3. `elements`, `casts`, `wide`, `floats`, `arithmetic`, `float_condition` and `condition` compile
 //!    operators. They come back to [`Resolver::operand`] for the parts.
@@ -26,8 +26,8 @@ mod integer_types;
 mod members;
 mod numbers;
 pub(super) mod operand;
-mod owners;
 pub(super) mod pointers;
+mod redacted;
 pub(super) mod resolver;
 pub(super) mod returned;
 mod virtual_bases;
@@ -64,7 +64,10 @@ impl Resolver<'_, '_> {
         let operand = operand?;
         let too_large = match &operand {
             Operand::Number(number) => number.ir.is_too_large(),
-            Operand::Place(spots, _) => spots.is_too_large(),
+            Operand::Place(spots, ty) => {
+                self.note_content(spots, *ty);
+                spots.is_too_large()
+            }
             _ => false,
         };
         if too_large {
@@ -116,7 +119,10 @@ impl Resolver<'_, '_> {
                 &expr.span,
                 "the order of these operators depends on the language",
             )),
-            ExprKind::Cast(inner, ty) => self.cast(expr, inner, ty),
+            ExprKind::Cast(inner, ty) => {
+                self.note_name(ty);
+                self.cast(expr, inner, ty)
+            }
             ExprKind::IsEmpty(_)
             | ExprKind::Is(..)
             | ExprKind::StartsWith(..)
@@ -154,6 +160,9 @@ impl Resolver<'_, '_> {
                     Diagnostic::at(&expr.span, "the result of this function is redacted"),
                 ),
                 Some(returned @ Returned { ty: Some(ty), .. }) => {
+                    if returned.redacted {
+                        self.note_redacted();
+                    }
                     let spots = returned::place(self.builder, ty, returned);
                     Ok(Operand::Place(spots, ty))
                 }

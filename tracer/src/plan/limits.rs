@@ -103,8 +103,8 @@ pub struct Limits {
     /// Buckets of a hash table that are looked at, full or not.
     pub buckets: u64,
     /// Only memory that the types describe is read. Casts to pointers, indexes and sums of C pointers, `$return` of
-    /// functions whose result is redacted, and `old` and `new` of a redacted value are refused: each of them can lead
-    /// around redaction.
+    /// functions whose result is redacted, `old` and `new` of a redacted value, and conditions on a redacted value are
+    /// refused: each of them can lead around redaction.
     pub confined: bool,
 }
 

@@ -13,6 +13,7 @@ pub(super) mod display_names;
 pub(super) mod dynamic_classes;
 pub(super) mod foreign_classes;
 mod parts;
+pub(super) mod peel;
 pub(super) mod presenter;
 pub(super) mod shape_cache;
 

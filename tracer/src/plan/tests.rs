@@ -17,10 +17,10 @@ mod presenters;
 mod random;
 #[path = "../../tests/kernel/support/recognised.rs"]
 mod recognised;
+mod redacted;
 mod shared_shapes;
 mod shifts;
 mod strings;
-mod variants;
 mod wide;
 
 use crate::program::Runner;

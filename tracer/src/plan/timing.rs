@@ -302,6 +302,7 @@ fn test(
         }
         let mut resolver = Resolver::new(&compiler.builder, compiler.scope);
         let truth = condition::truth(&mut resolver, part)?;
+        resolver.refuse_question(part)?;
         asm.test(&truth, reject, &mut Exits::to(fault))
             .map_err(|why| Diagnostic::at(&part.span, why.to_string()))?;
     }
@@ -345,7 +346,7 @@ impl Compiler<'_> {
             self.parts
                 .push(MessagePart::Text(format!(", {} = ", variable.name)));
             let operand = Resolver::new(&self.builder, scope).variable(variable);
-            self.value(&variable.name, operand, DEBUG);
+            self.value(&variable.name, operand, DEBUG, self.hides(&variable.name));
         }
         if returns.is_some_and(|returned| returned.ty.is_some()) {
             self.parts.push(MessagePart::Text(", $return = ".into()));
@@ -384,7 +385,7 @@ impl Compiler<'_> {
             span: 0..0,
         };
         if let Ok(operand) = Resolver::new(&self.builder, scope).operand(&elapsed) {
-            self.value("$elapsed", operand, DEBUG);
+            self.value("$elapsed", operand, DEBUG, false);
         }
         if let Some(returned @ Returned { ty: Some(ty), .. }) = scope.returned {
             let operand = Operand::Place(returned::place(&self.builder, ty, returned), ty);
@@ -392,7 +393,7 @@ impl Compiler<'_> {
                 self.notes
                     .push(format!("`$return` is unavailable at a return: {why}"));
             }
-            self.value("$return", operand, DEBUG);
+            self.value("$return", operand, DEBUG, returned.redacted);
         }
     }
 }

@@ -85,6 +85,7 @@ pub fn step(input: &PlanInput<'_>, site: &StepSite) -> Result<StepPlan, Diagnost
         asm.give(dst);
         let mut resolver = Resolver::new(&compiler.builder, compiler.scope);
         let truth = condition::truth(&mut resolver, condition)?;
+        resolver.refuse_question(condition)?;
         asm.test(&truth, reject, &mut Exits::to(fault))
             .map_err(|why| Diagnostic::at(&condition.span, why.to_string()))?;
         asm.place(taken);
@@ -169,13 +170,14 @@ impl Compiler<'_> {
                 }
                 Err(error) => (Unavailable::Unsupported(error.message.clone()), error),
                 Ok(operand) => {
-                    self.value(name, operand, DEBUG);
+                    let redacted = resolver.is_redacted(&operand);
+                    self.value(name, operand, DEBUG, redacted);
                     continue;
                 }
             };
             unknown.push((index, error));
             let source = self.captured_node(Spots(Vec::new()), Node::Missing(why));
-            self.entry(name, "".into(), source, DEBUG);
+            self.entry(name, "".into(), source, DEBUG, false);
         }
         unknown
     }

@@ -51,7 +51,7 @@ pub struct WatchPlan {
 pub(in crate::plan) struct WatchedOperand {
     pub(in crate::plan) ty: TypeId,
     pub(in crate::plan) size: u64,
-    /// The value is redacted, by a name in its expression. Its parts are redacted with it.
+    /// The value is redacted, by a name on the way to it. Its parts are redacted with it.
     pub(in crate::plan) redacted: bool,
 }
 
@@ -81,7 +81,7 @@ pub fn watch(
     let name = spec.text.get(value.span.clone()).unwrap_or_default();
     let at_site = scope(input);
     let compiler = Compiler::new(input, &at_site);
-    let (address, ty) = place(&compiler, value, name)?;
+    let (address, ty, redacted) = place(&compiler, value, name)?;
     let size = compiler.builder.size(ty).unwrap_or(0);
     let bytes = u32::try_from(size).unwrap_or(u32::MAX);
     if size == 0 || size > MAX_WATCHED_BYTES as u64 {
@@ -103,11 +103,7 @@ pub fn watch(
         ..input.clone()
     };
     let mut anywhere = scope(input);
-    anywhere.watched = Some(WatchedOperand {
-        ty,
-        size,
-        redacted: input.redactor.hides_expr(name),
-    });
+    anywhere.watched = Some(WatchedOperand { ty, size, redacted });
     let mut compiler = Compiler::new(input, &anywhere);
     let mut asm = Asm::new();
     let condition = compiler.condition(&mut asm, spec)?;
@@ -158,7 +154,7 @@ pub fn find(input: &PlanInput<'_>, value: &Expr) -> Result<Plan, Diagnostic> {
     let scope = scope(input);
     let mut compiler = Compiler::new(input, &scope);
     let mut asm = Asm::new();
-    let (address, _) = place(&compiler, value, name)?;
+    let (address, ..) = place(&compiler, value, name)?;
     compiler.address(name, address);
     compiler.make_room();
     let values = std::mem::take(&mut compiler.values);
@@ -186,16 +182,22 @@ pub fn pass(input: &PlanInput<'_>) -> Plan {
     compiler.finish(asm.finish(0), PlanRecord::default(), None)
 }
 
-/// The address and the type of a value.
-fn place(compiler: &Compiler<'_>, value: &Expr, name: &str) -> Result<(Ir, TypeId), Diagnostic> {
-    let operand = Resolver::new(&compiler.builder, compiler.scope).operand(value)?;
+/// The address and the type of a value, and whether it is redacted.
+fn place(
+    compiler: &Compiler<'_>,
+    value: &Expr,
+    name: &str,
+) -> Result<(Ir, TypeId, bool), Diagnostic> {
+    let mut resolver = Resolver::new(&compiler.builder, compiler.scope);
+    let operand = resolver.operand(value)?;
+    let redacted = resolver.is_redacted(&operand);
     if let Some(why) = lost(&operand) {
         let message = format!("`{name}` cannot be watched: {why}");
         return Err(Diagnostic::at(&value.span, message));
     }
     match operand {
         Operand::Place(spots, ty) => match spots.address() {
-            Some(address) => Ok((address.clone(), ty)),
+            Some(address) => Ok((address.clone(), ty, redacted)),
             None if spots
                 .0
                 .iter()
@@ -253,12 +255,6 @@ pub(in crate::plan) fn named(value: WatchedOperand, name: &str) -> Option<Operan
     Some(Operand::Place(words(value, first), value.ty))
 }
 
-/// Returns true if an expression contains the value, as `old` or `new`.
-pub(in crate::plan) fn has_value(expr: &str) -> bool {
-    expr.split(|c: char| !c.is_alphanumeric() && c != '_')
-        .any(|name| NAMES.contains(&name))
-}
-
 impl Compiler<'_> {
     /// The values of an access: those of the template, or `VALUE: old → new`.
     fn access_values(&mut self, spec: &ProbeSpec, name: &str) -> Result<(), Diagnostic> {
@@ -283,7 +279,7 @@ impl Compiler<'_> {
             };
             let ty = Arc::clone(&shape.shape.ty);
             let source = self.captured(words(value, first), shape, Some(value.ty));
-            self.entry(name, ty, source, DEBUG);
+            self.entry(name, ty, source, DEBUG, value.redacted);
         }
         Ok(())
     }
@@ -296,7 +292,8 @@ impl Compiler<'_> {
             signed: false,
             kind: NumberKind::Int,
         };
-        self.value(name, Operand::Number(number), DEBUG);
+        // Nobody is shown where the value is.
+        self.value(name, Operand::Number(number), DEBUG, false);
     }
 }
 

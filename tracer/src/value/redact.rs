@@ -111,6 +111,14 @@ impl Redactor {
         false
     }
 
+    /// Returns true if the fields of a tuple struct are redacted by its name, the only one that they have. Such fields
+    /// have numbers; `first` is that of the first.
+    #[must_use]
+    pub fn hides_tuple(&self, name: &str, first: Option<&str>) -> bool {
+        let is_number = |field: &str| field.bytes().all(|byte| byte.is_ascii_digit());
+        first.is_some_and(|field| !field.is_empty() && is_number(field)) && self.hides(name)
+    }
+
     /// Returns true if an expression contains a redacted name.
     #[must_use]
     pub fn hides_expr(&self, expr: &str) -> bool {
@@ -133,7 +141,13 @@ impl Redactor {
             }
         };
         match value {
+            Value::Struct(body) if self.hides_tuple(&body.name, first_of(&body.fields)) => {
+                hide_all(&mut body.fields);
+            }
             Value::Struct(body) => fields(&mut body.fields),
+            Value::Variant(variant) if self.hides(&variant.name) => {
+                hide_all(&mut variant.fields);
+            }
             Value::Variant(variant) => fields(&mut variant.fields),
             Value::Range(range) => {
                 for (name, value) in ["start", "end"].into_iter().zip(&mut **range) {
@@ -150,11 +164,12 @@ impl Redactor {
             }
             Value::Map(map) => {
                 for (key, value) in &mut map.entries {
-                    let name = match &*key {
-                        Value::Text(text) => String::from_utf8_lossy(&text.bytes).into_owned(),
-                        _ => String::new(),
-                    };
-                    self.named(&name, value, depth);
+                    if self.hides_entry(key, depth) {
+                        *value = Value::Unavailable(Unavailable::Redacted);
+                    } else {
+                        self.value(value, depth + 1);
+                    }
+                    self.value(key, depth + 1);
                 }
             }
             Value::Pointer(pointer) => {
@@ -166,6 +181,35 @@ impl Redactor {
         }
     }
 
+    /// Returns true if the value of a map's entry is redacted: a text or a variant's name in the key is a redacted name,
+    /// or the key was not read, so that its name is unknown.
+    fn hides_entry(&self, key: &Value, depth: u32) -> bool {
+        if depth > DEPTH {
+            return true;
+        }
+        let hides = |part: &Value| self.hides_entry(part, depth + 1);
+        let any = |fields: &[(String, Value)]| fields.iter().any(|(_, field)| hides(field));
+        match key {
+            Value::Text(text) => {
+                text.cut.is_some() || self.hides(&String::from_utf8_lossy(&text.bytes))
+            }
+            Value::Variant(variant) => self.hides(&variant.name) || any(&variant.fields),
+            Value::Struct(body) => any(&body.fields),
+            Value::Tuple(parts) => parts.iter().any(hides),
+            Value::Sequence(sequence) if sequence.cut.is_some() => true,
+            Value::Sequence(sequence) => match bytes_of(&sequence.items) {
+                Some(bytes) => self.hides(&String::from_utf8_lossy(&bytes)),
+                None => sequence.items.iter().any(hides),
+            },
+            Value::Pointer(pointer) => match &pointer.target {
+                Some(target) => hides(target),
+                None => pointer.transparent && pointer.address != 0,
+            },
+            Value::Unavailable(why) => *why != Unavailable::Null,
+            _ => false,
+        }
+    }
+
     fn named(&self, name: &str, value: &mut Value, depth: u32) {
         if self.hides(name) {
             *value = Value::Unavailable(Unavailable::Redacted);
@@ -173,6 +217,27 @@ impl Redactor {
             self.value(value, depth + 1);
         }
     }
+}
+
+fn first_of(fields: &[(String, Value)]) -> Option<&str> {
+    fields.first().map(|(name, _)| name.as_str())
+}
+
+fn hide_all(fields: &mut [(String, Value)]) {
+    for (_, value) in fields {
+        *value = Value::Unavailable(Unavailable::Redacted);
+    }
+}
+
+/// The text that a sequence of bytes is. `None` for other elements.
+fn bytes_of(items: &[Value]) -> Option<Vec<u8>> {
+    let byte = |item: &Value| match item {
+        Value::Uint(byte) => u8::try_from(*byte).ok(),
+        Value::Int(byte, _) => u8::try_from(*byte).ok(),
+        Value::Char(byte) => u8::try_from(*byte).ok(),
+        _ => None,
+    };
+    items.iter().map(byte).collect()
 }
 
 impl Pattern {
@@ -274,7 +339,7 @@ impl<'a> Iterator for Words<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value::{Map, Struct, Text};
+    use crate::value::{Cut, Map, Pointer, Sequence, Struct, Text, Variant};
 
     fn text(text: &str) -> Value {
         Value::Text(Text {
@@ -351,6 +416,123 @@ mod tests {
         assert_eq!(shown.matches("Redacted").count(), 2, "{shown}");
         assert!(!shown.contains("Bearer"), "{shown}");
         assert!(usual.hides_expr("config.secret.len()") && !usual.hides_expr("request"));
+    }
+
+    fn variant(name: &str, fields: Vec<(String, Value)>) -> Value {
+        Value::Variant(Variant {
+            ty: "Key".into(),
+            name: name.into(),
+            line: None,
+            fields,
+            omitted: None,
+        })
+    }
+
+    fn wrapper(name: &str, field: &str, value: Value) -> Value {
+        Value::Struct(Struct {
+            name: name.into(),
+            fields: vec![(field.into(), value)],
+            has_more: false,
+        })
+    }
+
+    fn pointer(target: Option<Value>, transparent: bool) -> Value {
+        Value::Pointer(Pointer {
+            address: 4096,
+            symbol: None,
+            target: target.map(Box::new),
+            transparent,
+        })
+    }
+
+    fn bytes(text: &str, cut: Option<Cut>) -> Value {
+        Value::Sequence(Sequence {
+            items: text.bytes().map(|byte| Value::Uint(byte.into())).collect(),
+            cut,
+            set: false,
+        })
+    }
+
+    /// Returns true if the value of an entry with that key is redacted.
+    fn hides_entry_of(key: Value) -> bool {
+        let mut map = Value::Map(Map {
+            entries: vec![(key, text("zork"))],
+            cut: None,
+        });
+        Redactor::default().value(&mut map, 0);
+        !format!("{map:?}").contains(&format!("{:?}", text("zork")))
+    }
+
+    #[test]
+    fn keys_of_each_kind_are_names() {
+        for key in [
+            text("password"),
+            pointer(Some(text("password")), false),
+            pointer(Some(text("password")), true),
+            wrapper("Name", "0", text("password")),
+            wrapper("Name", "inner", variant("Authorization", Vec::new())),
+            variant("Password", Vec::new()),
+            variant("Some", vec![("0".into(), text("password"))]),
+            Value::Tuple(vec![text("password"), Value::Uint(1)]),
+            bytes("password", None),
+        ] {
+            assert!(hides_entry_of(key.clone()), "{key:?}");
+        }
+        for key in [
+            text("host"),
+            pointer(Some(text("host")), true),
+            pointer(None, false),
+            wrapper("Name", "0", text("host")),
+            variant("Host", Vec::new()),
+            bytes("host", None),
+            Value::Uint(7),
+            Value::Unavailable(Unavailable::Null),
+        ] {
+            assert!(!hides_entry_of(key.clone()), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn entry_of_a_key_that_was_not_read_whole_is_redacted() {
+        let cut = Some(Cut { of: None });
+        let long = Value::Text(Text {
+            bytes: b"pass".to_vec(),
+            cut,
+        });
+        for key in [
+            long,
+            bytes("pass", cut),
+            pointer(None, true),
+            Value::Unavailable(Unavailable::Unreadable(None)),
+        ] {
+            assert!(hides_entry_of(key.clone()), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn variants_and_tuple_structs_name_their_fields() {
+        let shown = |mut value: Value| {
+            Redactor::default().value(&mut value, 0);
+            value.to_string()
+        };
+        let field = || vec![("0".to_owned(), text("x"))];
+        assert_eq!(shown(variant("Password", field())), "Password(<redacted>)");
+        assert_eq!(shown(variant("Token", Vec::new())), "Token");
+        assert_eq!(
+            shown(wrapper("Password", "0", text("x"))),
+            "Password(<redacted>)"
+        );
+        // Other fields have names of their own.
+        assert_eq!(
+            shown(wrapper("Token", "kind", text("x"))),
+            "Token { kind: \"x\" }"
+        );
+        let key = wrapper("Login", "password", text("x"));
+        let map = Value::Map(Map {
+            entries: vec![(key, Value::Uint(1))],
+            cut: None,
+        });
+        assert_eq!(shown(map), "{Login { password: <redacted> }: 1}");
     }
 
     #[test]

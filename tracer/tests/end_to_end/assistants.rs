@@ -7,3 +7,4 @@ mod lifetime;
 mod limits;
 mod pages;
 mod secrets;
+mod ways;

@@ -40,7 +40,7 @@ pub(in crate::plan) struct Entry {
     pub(in crate::plan) expr: Arc<str>,
     pub(in crate::plan) ty: Arc<str>,
     pub(in crate::plan) source: Source,
-    /// The expression contains a redacted name.
+    /// A name on the way to the value is redacted.
     pub(in crate::plan) hidden: bool,
 }
 

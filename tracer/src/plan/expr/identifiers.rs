@@ -20,6 +20,9 @@ impl Resolver<'_, '_> {
                 let error = Diagnostic::at(&expr.span, "the watched value is redacted");
                 return Operand::Unknown(path.to_owned(), error);
             }
+            if value.redacted {
+                self.note_redacted();
+            }
             return operand;
         }
         let found = self
@@ -39,8 +42,14 @@ impl Resolver<'_, '_> {
             None => None,
         };
         match found {
-            Some(variable) => self.variable(&variable),
-            None => Operand::Unknown(path.to_owned(), self.unknown_name(expr, path, shadow)),
+            Some(variable) => {
+                self.note_variable(&variable);
+                self.variable(&variable)
+            }
+            None => {
+                self.note_name(path);
+                Operand::Unknown(path.to_owned(), self.unknown_name(expr, path, shadow))
+            }
         }
     }
 

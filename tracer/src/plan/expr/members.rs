@@ -21,11 +21,13 @@ impl Resolver<'_, '_> {
         mut ty: TypeId,
         name: &str,
     ) -> Result<Operand, Diagnostic> {
+        self.note_name(name);
         let mut known: Vec<String> = Vec::new();
         let first = self.builder.resolve(ty);
         for _ in 0..DEREFS {
             let resolved = self.builder.resolve(ty);
             if let Some((spots, ty)) = self.member(&spots, &resolved, name) {
+                self.note_member(&resolved, name);
                 return Ok(Operand::Place(spots, ty));
             }
             if let Some(hint) = of_which_variant(self.builder, &resolved, name) {
@@ -124,7 +126,10 @@ impl Resolver<'_, '_> {
         }
         let path = format!("{}::{name}", display_names::unqualified(&class.name));
         let found = (self.scope.statics)(&path).filter(|found| found.name == path);
-        found.map(|variable| self.variable(&variable))
+        found.map(|variable| {
+            self.note_variable(&variable);
+            self.variable(&variable)
+        })
     }
 
     /// A member of a struct, or of the only variant that has it.

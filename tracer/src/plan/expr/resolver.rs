@@ -1,6 +1,8 @@
 //! State of the compilation of expressions: the names at a site, and the shape builder, which knows
 //! the types.
 
+use std::cell::Cell;
+
 use crate::debuginfo::types::{Language, TypeId};
 use crate::debuginfo::variable::Variable;
 use crate::lang::ast::Expr;
@@ -8,6 +10,7 @@ use crate::plan::expr::returned::Returned;
 use crate::plan::ops::spots::ModuleAddresses;
 use crate::plan::shape::builder::Builder;
 use crate::plan::watching::WatchedOperand;
+use crate::value::redact::Redactor;
 
 /// Most pointers on the way to a field.
 pub(super) const DEREFS: usize = 8;
@@ -28,6 +31,17 @@ pub(in crate::plan) struct Scope<'a> {
     pub(in crate::plan) elapsed: bool,
     /// The value whose accesses the plan is for.
     pub(in crate::plan) watched: Option<WatchedOperand>,
+    /// The names whose values are redacted.
+    pub(in crate::plan) redactor: &'a Redactor,
+}
+
+/// The names on the way to the values of an expression.
+#[derive(Clone, Copy, Default)]
+pub(super) struct RedactedWay {
+    /// One of them is redacted.
+    pub(super) before: bool,
+    /// A value has no content beside a redacted part. A number or a text made of it is that part.
+    pub(super) within: bool,
 }
 
 /// Compiles expressions to operands.
@@ -36,6 +50,8 @@ pub(in crate::plan) struct Resolver<'a, 'b> {
     pub(in crate::plan) scope: &'a Scope<'a>,
     /// Nesting depth of the current expression.
     pub(super) depth: u32,
+    /// The names on the way to the values so far.
+    pub(super) way: Cell<RedactedWay>,
 }
 
 impl<'a, 'b> Resolver<'a, 'b> {
@@ -44,6 +60,7 @@ impl<'a, 'b> Resolver<'a, 'b> {
             builder,
             scope,
             depth: 0,
+            way: Cell::default(),
         }
     }
 

@@ -30,7 +30,7 @@ use breadth::{LaterPart, so_many_parts};
 const SUSPENDED: &str = "Suspend";
 
 /// Largest offset of a member that presenters look at. Sums of such offsets cannot overflow.
-const FURTHEST: u64 = 1 << 32;
+pub(in crate::plan) const FURTHEST: u64 = 1 << 32;
 
 /// The source of types.
 #[derive(Clone)]
@@ -703,41 +703,6 @@ impl<'a> Builder<'a> {
             }
             _ => None,
         })
-    }
-
-    /// Unwraps structs of one significant member: offset and type of the innermost one.
-    pub(in crate::plan) fn peel(&self, id: TypeId) -> (u64, TypeId) {
-        self.peel_until(id, |_| false)
-    }
-
-    /// Unwraps structs like [`Builder::peel`], but stops at a type for which `last` is true.
-    pub(in crate::plan) fn peel_until(
-        &self,
-        mut id: TypeId,
-        last: impl Fn(&Type) -> bool,
-    ) -> (u64, TypeId) {
-        let mut offset = 0u64;
-        for _ in 0..NESTING {
-            let ty = self.resolve(id);
-            let TypeKind::Struct(body) = &ty.kind else {
-                break;
-            };
-            if last(&ty) {
-                break;
-            }
-            let mut filled = body
-                .members
-                .iter()
-                .filter(|member| self.size(member.ty) != Some(0));
-            match (filled.next(), filled.next(), &body.variants) {
-                (Some(only), None, None) if body.bases.is_empty() && only.offset <= FURTHEST => {
-                    offset = offset.saturating_add(only.offset);
-                    id = only.ty;
-                }
-                _ => break,
-            }
-        }
-        (offset, id)
     }
 }
 

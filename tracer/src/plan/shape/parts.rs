@@ -1,8 +1,28 @@
 //! Walks over the parts of a shape.
 
-use crate::plan::shape::Node;
+use crate::plan::shape::{Field, Node};
+use crate::value::redact::Redactor;
 
 impl Node {
+    /// Returns true if a part of the value is redacted by its name. Targets of pointers are no part of it.
+    pub(in crate::plan) fn has_redacted(&self, redactor: &Redactor) -> bool {
+        let is_hidden = |field: &Field| redactor.hides(&field.name);
+        let by_name = match self {
+            Self::Struct(name, fields) | Self::Partial(name, fields) => {
+                let first = fields.first().map(|field| &*field.name);
+                redactor.hides_tuple(name, first) || fields.iter().any(is_hidden)
+            }
+            Self::Variants(variants) => variants.arms.iter().any(|arm| {
+                let has_data = !arm.fields.is_empty();
+                has_data && redactor.hides(&arm.name) || arm.fields.iter().any(is_hidden)
+            }),
+            _ => false,
+        };
+        let mut found = by_name;
+        self.parts(&mut |part| found = found || part.has_redacted(redactor));
+        found
+    }
+
     /// Calls `see` with each part of the value and with the shape of elements, but not with targets
     /// of pointers.
     pub(in crate::plan) fn parts(&self, see: &mut dyn FnMut(&Self)) {

@@ -1,5 +1,7 @@
 //! Hits that are counted by a key, or sorted into buckets.
 
+mod variants;
+
 use super::*;
 
 #[test]

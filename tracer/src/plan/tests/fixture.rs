@@ -31,6 +31,8 @@ pub(super) struct Fixture {
     /// Classes by the name of their base.
     pub(super) derived: Vec<(&'static str, Derived)>,
     variables: Vec<Variable>,
+    /// Statics, by their full names.
+    statics: Vec<Variable>,
     template: Option<Template>,
     condition: Option<Expr>,
     action: Option<Action>,
@@ -258,6 +260,27 @@ impl Fixture {
         });
     }
 
+    /// A static with a full name, which its last part finds too.
+    pub(super) fn static_variable(&mut self, path: &str, ty: TypeId, place: Place) {
+        self.statics.push(Variable {
+            name: path.into(),
+            ty,
+            kind: VariableKind::Static,
+            place,
+            line: 1,
+            counts: Vec::new(),
+            shadow: 1,
+        });
+    }
+
+    fn static_of(&self, name: &str) -> Option<Variable> {
+        let is_it = |one: &&Variable| {
+            let outside = one.name.strip_suffix(name);
+            outside.is_some_and(|outside| outside.is_empty() || outside.ends_with("::"))
+        };
+        self.statics.iter().find(is_it).cloned()
+    }
+
     /// The action, the message and the condition of a probe as it is typed.
     pub(super) fn probe(&mut self, text: &str) {
         let spec = parse_probe(text).unwrap_or_else(|error| panic!("{text}: {error:?}"));
@@ -307,7 +330,7 @@ impl Fixture {
             neighbours: &Vec::new,
             tls: None,
             variables: &self.variables,
-            statics: &|_| None,
+            statics: &|name| self.static_of(name),
             types: &|name| self.named(name),
             spec: &spec,
             limits: self.limits,

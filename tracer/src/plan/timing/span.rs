@@ -18,7 +18,7 @@ use crate::plan::Compiler;
 use crate::plan::decode::layout::MessagePart;
 use crate::plan::decode::span_begin::{SpanBegin, SpanPart};
 use crate::plan::expr::returned::Returned;
-use crate::plan::expr::{Number, NumberKind, Operand};
+use crate::plan::expr::{Number, NumberKind, Operand, Resolver};
 use crate::plan::ops::ir::Ir;
 use crate::value::debug::DEBUG;
 
@@ -173,8 +173,8 @@ impl Compiler<'_> {
             })
         };
         let frame = frame_ir(self, moment)?;
-        self.value("frame", number(frame), DEBUG);
-        self.value("elapsed", number(Ir::Register(ELAPSED)), DEBUG);
+        self.value("frame", number(frame), DEBUG, false);
+        self.value("elapsed", number(Ir::Register(ELAPSED)), DEBUG, false);
         let with_result = self.returns_result(self.scope.returned);
         for asked in asked(spec, span, with_result) {
             if is_of_end(&asked.expr) {
@@ -188,9 +188,16 @@ impl Compiler<'_> {
     fn part(&mut self, text: &str, asked: &AskedPart) -> Result<(), Diagnostic> {
         match asked.part {
             SpanPart::Result => {
-                let resolved =
-                    crate::plan::Resolver::new(&self.builder, self.scope).operand(&asked.expr)?;
-                self.value("$return", resolved, asked.format);
+                let mut resolver = Resolver::new(&self.builder, self.scope);
+                let resolved = resolver.operand(&asked.expr)?;
+                let redacted = resolver.is_redacted(&resolved);
+                self.value("$return", resolved, asked.format, redacted);
+            }
+            SpanPart::Failed => {
+                let mut resolver = Resolver::new(&self.builder, self.scope);
+                resolver.operand(&asked.expr)?;
+                resolver.refuse_question(&asked.expr)?;
+                self.hole(text, &asked.expr, asked.format)?;
             }
             _ => {
                 self.hole(text, &asked.expr, asked.format)?;

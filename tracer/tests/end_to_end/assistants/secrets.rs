@@ -8,14 +8,14 @@ use crate::support::needs;
 use crate::support::program::Program;
 
 /// The value of the field `password` in the fixture.
-const SECRET: &str = "xyzzy-plugh-plover";
+pub(super) const SECRET: &str = "xyzzy-plugh-plover";
 
 fn target() -> Program {
     Program::ready(&c("mcp-account", "mcp/account.c", &[]), &[])
 }
 
 /// Returns true if a text has the secret: as text, as a part of it, as numbers, or in hexadecimal.
-fn tells(text: &str) -> bool {
+pub(super) fn tells(text: &str) -> bool {
     let bytes = |part: &str| -> Vec<String> { part.bytes().map(|byte| byte.to_string()).collect() };
     let hex = |part: &str| -> String { part.bytes().map(|byte| format!("{byte:02x}")).collect() };
     let reversed = |part: &str| -> String {

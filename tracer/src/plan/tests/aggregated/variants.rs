@@ -1,7 +1,7 @@
 //! Hits that are counted by the variant of an enum.
 
-use super::fixture::{Fixture, int, member, name, structure};
-use super::{RBP, STACK, at_frame, stack};
+use super::super::fixture::{Fixture, int, member, name, structure};
+use super::super::{RBP, STACK, at_frame, stack};
 use crate::base::unavailable::Unavailable;
 use crate::debuginfo::types::{StructType, TypeId, TypeKind, VariantPart, VariantType};
 use crate::lang::ast::{Action, CountAction};
@@ -32,7 +32,7 @@ fn counted(plan: &Plan, bytes: &[u8]) -> (u64, Value) {
 
 /// An enum of one discriminant byte and a pointer, with a variant for each list of discriminants.
 fn of_discriminants(fixture: &mut Fixture, lists: &[&[(u128, u128)]]) -> TypeId {
-    let point = super::point(fixture);
+    let point = super::super::point(fixture);
     let reference = fixture.reference(point, "&app::Pointer");
     let payload = structure(vec![member("place", reference, 8)]);
     let body = fixture.add("Payload", 16, TypeKind::Struct(payload));
