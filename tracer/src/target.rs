@@ -306,13 +306,17 @@ impl Process {
             Err(source) => return Err(TargetError::Read { path: link, source }),
         };
         let exe_replaced = is_replaced(pid, &exe, &link);
-        Ok(Self {
+        let process = Self {
             pid,
             name,
             exe: without_deleted(&exe),
             exe_replaced,
             pidfd,
-        })
+        };
+        match process.is_alive() {
+            true => Ok(process),
+            false => Err(TargetError::Exited { pid }),
+        }
     }
 
     /// Returns the process id in our pid namespace.
@@ -358,6 +362,17 @@ impl Process {
         &self.pidfd
     }
 
+    /// Returns another such file descriptor, which lives on its own.
+    ///
+    /// # Errors
+    /// Fails if there are too many open files.
+    pub fn held(&self) -> Result<OwnedFd, TargetError> {
+        self.pidfd.try_clone().map_err(|source| TargetError::Read {
+            path: PathBuf::from(format!("/proc/{}", self.pid)),
+            source,
+        })
+    }
+
     /// Returns true if the process has not exited.
     #[must_use]
     pub fn is_alive(&self) -> bool {
@@ -379,11 +394,20 @@ impl Process {
         fs::metadata(format!("/proc/{}/exe", self.pid)).is_ok() && self.is_alive()
     }
 
+    /// Fails if the process has exited: another one may have its pid, and may be the one that was just read.
+    fn require_alive(&self) -> Result<(), TargetError> {
+        match self.is_alive() {
+            true => Ok(()),
+            false => Err(TargetError::NoSuchProcess { pid: self.pid }),
+        }
+    }
+
     /// Returns the current execution, or `None` if the process is gone or between two programs.
     #[must_use]
     pub fn image(&self) -> Option<ImageId> {
         let file = fs::metadata(format!("/proc/{}/exe", self.pid)).ok()?;
         let stat = read_text(self.pid, "stat").ok()?;
+        self.require_alive().ok()?;
         Some(ImageId {
             file: (file.dev(), file.ino()),
             start: start_code(&stat)?,
@@ -396,7 +420,9 @@ impl Process {
     /// Fails if the process is gone, or may not be read.
     pub fn executable_file(&self) -> Result<(ExecutableFile, OwnedFd), TargetError> {
         let path = PathBuf::from(format!("/proc/{}/exe", self.pid));
-        match ExecutableFile::hold(&path) {
+        let held = ExecutableFile::hold(&path);
+        self.require_alive()?;
+        match held {
             Ok(held) => Ok(held),
             Err(source) if is_gone(&source) => Err(TargetError::NoSuchProcess { pid: self.pid }),
             Err(source) => Err(TargetError::Read { path, source }),
@@ -478,6 +504,7 @@ impl Process {
             module.main || module.name.contains(".so") || module.mappings.iter().any(executable)
         });
         modules.sort_by_key(|module| !module.main);
+        self.require_alive()?;
         Ok(modules)
     }
 

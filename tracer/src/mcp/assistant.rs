@@ -81,7 +81,9 @@ impl AssistantSession {
 
     /// A process that has the program's modules mapped.
     pub(super) fn process(&self) -> Option<u32> {
-        self.session.process().map(|process| process.pid())
+        let process = self.session.process();
+        let running = process.filter(|process| process.is_alive());
+        running.map(|process| process.pid())
     }
 
     fn owned(&self) -> MutexGuard<'_, OwnedProbes> {

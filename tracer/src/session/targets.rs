@@ -104,6 +104,12 @@ impl Targets {
             .map(|target| target.status.pid)
     }
 
+    /// Returns true if the process with this id is a target and has not exited.
+    pub(super) fn is_running(&self, pid: u32) -> bool {
+        let mut all = self.live.values();
+        all.any(|target| target.status.pid == pid && !target.has_exited())
+    }
+
     /// Removes a target. `None` if it has left already.
     pub(super) fn remove(&mut self, id: TargetId) -> Option<Target> {
         self.live.remove(&id)
@@ -177,10 +183,11 @@ impl Targets {
         self.live.is_empty()
     }
 
-    /// All, oldest first.
+    /// All that have not exited, oldest first.
     pub(super) fn statuses(&self) -> Vec<TargetStatus> {
         self.live
             .values()
+            .filter(|target| !target.has_exited())
             .map(|target| target.status.clone())
             .collect()
     }

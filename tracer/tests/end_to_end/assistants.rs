@@ -6,4 +6,5 @@ mod fuzzed;
 mod lifetime;
 mod limits;
 mod pages;
+mod reused;
 mod secrets;

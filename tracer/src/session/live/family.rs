@@ -270,9 +270,12 @@ impl Live {
         match &self.family {
             Some(family) => family.targets.statuses(),
             None => {
-                let chosen = self.pid().map(|pid| TargetStatus {
+                let process = self.executables.first().modules.process();
+                // Another process may have its pid by now.
+                let running = process.filter(|process| process.is_alive());
+                let chosen = running.map(|process| TargetStatus {
                     id: TargetId(0),
-                    pid,
+                    pid: process.pid(),
                     origin: TargetOrigin::Chosen,
                     program: self.executables.first().name().into(),
                 });
