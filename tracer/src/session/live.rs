@@ -37,6 +37,7 @@ pub(crate) use budget::percent;
 use calls::PartTrace;
 pub(crate) use executables::ExecutableId;
 pub(super) use family::FamilyWatch;
+use limits::KeptLimits;
 use places::ModulePlaces;
 use planner::PlannedProgram;
 pub(super) use planner::{LivePlan, PlanJob, Planner};
@@ -99,6 +100,8 @@ pub(super) struct Live {
     closed: ClosedAccounts,
     /// Number of the last call of each trace that was taken out, for when it is placed again.
     last_calls: BTreeMap<ProbeId, u64>,
+    /// The limits of probes that were taken out, for when they are placed again.
+    kept_limits: BTreeMap<ProbeId, KeptLimits>,
     /// Processes that have executed another program, by their ids in the initial pid namespace. Calls that they were
     /// in are over.
     executed: Vec<u32>,
@@ -271,6 +274,7 @@ impl Live {
             removed: Vec::new(),
             closed: ClosedAccounts::default(),
             last_calls: BTreeMap::new(),
+            kept_limits: BTreeMap::new(),
             executed: Vec::new(),
             options,
             shared,

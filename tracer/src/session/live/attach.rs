@@ -8,7 +8,6 @@ use tracer_common::control::{ANNOUNCES, BEGINS, ENDS, TAKES, TURNS};
 
 use super::calls::PartTrace;
 use super::executables::Executable;
-use super::limits::limits;
 use super::planner::{LivePlan, PlannedPart};
 use super::{ExecutableId, FirstSite, HeldAddresses, Live, Placement, PlacementPart};
 use crate::actions::ActionSites;
@@ -155,12 +154,13 @@ impl Live {
             first_cookie: 0,
         };
         let part = self.attach_part(new, place, planned)?;
+        let control = self.limits_of(new.id, new.spec, &lock(&self.machine));
         let placement = Placement {
             id,
             first,
             slot: part.slot,
             cookies: part.cookies,
-            control: self.limits(new.spec),
+            control,
             parts: vec![part.part],
             planned: Vec::new(),
             requests: part.requests,
@@ -307,8 +307,13 @@ impl Live {
             let mut machine = lock(&self.machine);
             match place.slot {
                 None => {
-                    let control = limits(new.spec, &machine);
-                    machine.reserve(&control, &requests)
+                    let control = self.limits_of(new.id, new.spec, &machine);
+                    let kept = self.kept_limits.get(&new.id);
+                    let used = kept.map_or(0, |kept| kept.used());
+                    machine.reserve(&control, &requests).and_then(|reserved| {
+                        machine.hits_were_used(reserved.slot, used)?;
+                        Ok(reserved)
+                    })
                 }
                 Some(slot) => machine.reserve_more(slot, &requests),
             }

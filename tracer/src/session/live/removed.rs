@@ -42,6 +42,7 @@ impl Live {
         }
         let counters = self.counters(&machine, placement.id, placement.slot);
         drop(machine);
+        self.keep_limits(&status, &placement);
         let mut status = ProbeStatus {
             counters: before.counters(counters),
             enabled: false,

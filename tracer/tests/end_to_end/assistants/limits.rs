@@ -1,5 +1,6 @@
 //! Attempts of an assistant to get past its limits: targets, sources, life, events, rate, cost, number of probes.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -306,4 +307,70 @@ fn writes_into_the_program_are_refused() {
         guarded.clone().is_err_and(|why| why.contains("semaphore")),
         "{guarded:?}"
     );
+}
+
+#[test]
+fn hits_go_on_when_the_process_becomes_another_program() {
+    if !needs::kernel() {
+        return;
+    }
+    let mut target = worker();
+    let mut client = RawClient::of(&target, &["--max-hits", "5"]);
+    let probes = [
+        "log work",
+        "snapshot work hits 5",
+        "span work",
+        "trace work hits 5",
+    ]
+    .map(|one| client.add(one));
+    target.call(3);
+    for probe in &probes[..3] {
+        wait_for("the first events", || {
+            (client.events(probe).len() == 3).then_some(())
+        });
+    }
+    wait_for("the end of the third call", || {
+        let events = client.events(&probes[3]);
+        let is_end =
+            |event: &Value| event["step"]["call"] == 3 && event["step"]["kind"] == "return";
+        events.iter().any(is_end).then_some(())
+    });
+    let again = c("mcp-worker", "e2e_worker.c", &[]);
+    let from = target.stdout.count();
+    target.say(&format!("exec {} 0 stay", again.display()));
+    target
+        .stdout
+        .wait_line("`ready`", from, |line| line == "ready");
+    let mut placed = 0;
+    wait_for("the probes", || {
+        let list = client.done("list_probes", json!({}));
+        let notes = list["notes"].as_array().expect("notes").iter();
+        placed += notes
+            .filter(|note| {
+                note.as_str()
+                    .is_some_and(|note| note.contains("attached again,"))
+            })
+            .count();
+        (placed == probes.len()).then_some(())
+    });
+    target.call(10);
+    for probe in &probes {
+        wait_for("its end", || {
+            (client.listed(probe)["live"] == false).then_some(())
+        });
+    }
+    for probe in &probes[..3] {
+        wait_for("the last event", || {
+            (client.events(probe).len() >= 5).then_some(())
+        });
+    }
+    for probe in &probes[..3] {
+        assert_eq!(client.events(probe).len(), 5, "{probe}");
+    }
+    let calls: BTreeSet<u64> = client
+        .events(&probes[3])
+        .iter()
+        .filter_map(|event| event["step"]["call"].as_u64())
+        .collect();
+    assert_eq!(calls, (1..=5).collect(), "numbers of the traced calls");
 }
