@@ -11,7 +11,9 @@ use crate::mcp::kept::KeptEvents;
 use crate::mcp::limits::ENDED_PROBES;
 use crate::mcp::recordings::NamedRecording;
 use crate::mcp::sandbox::{AdmittedProbe, Sandbox};
-use crate::session::{Catalog, Control, Notice, ProbeStatus, Session, SessionOptions, Subscriber};
+use crate::session::{
+    Catalog, Control, Notice, ProbeStatus, Session, SessionOptions, Subscriber, percent,
+};
 
 /// Time that a probe may outlive its end before it is removed: the session ends it by itself before.
 const GRACE: Duration = Duration::from_millis(500);
@@ -99,6 +101,7 @@ impl AssistantSession {
     pub(super) fn add(&self, text: &str) -> Result<AddedProbe, Diagnostic> {
         self.refuse_stopped()?;
         let AdmittedProbe { spec, lowered } = self.sandbox.admit(text)?;
+        self.refuse_overspent()?;
         self.reserve()?;
         self.catalog();
         let added = self.control.add_spec(&spec);
@@ -128,6 +131,23 @@ impl AssistantSession {
                 "everything was stopped: this server adds no probes any more",
             )),
         }
+    }
+
+    /// Refuses a probe until time has paid for those before it. A probe that was ended for its cost would only be
+    /// added again otherwise.
+    fn refuse_overspent(&self) -> Result<(), Diagnostic> {
+        let wait = self.control.spending().wait;
+        if wait.is_zero() {
+            return Ok(());
+        }
+        let limit = percent(self.sandbox.cpus);
+        let seconds = wait.as_secs_f64().ceil();
+        Err(Diagnostic::new(format!(
+            "the probes until now have cost the program more than {limit}% of a CPU, which is the limit"
+        ))
+        .hint(format!(
+            "try again in {seconds} s, with a probe that is hit less often"
+        )))
     }
 
     /// Takes a place for a probe, if one is free.

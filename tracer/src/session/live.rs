@@ -46,7 +46,7 @@ pub(super) use selection_rules::{SelectedTargets, processes_of};
 
 use super::actor::{Attached, Backend, Message, NewProbe, Ticket};
 use super::probes::{Probe, ProbeMap};
-use super::{Cost, FollowedProcesses, ProbeStatus, SessionOptions};
+use super::{Cost, FollowedProcesses, ProbeStatus, SessionOptions, SessionSpending};
 use crate::base::address::LinkAddr;
 use crate::base::cancel;
 use crate::base::diagnostic::Diagnostic;
@@ -543,12 +543,12 @@ impl Backend for Live {
         placement.stale
     }
 
-    fn begin_account_anew(&mut self, id: ProbeId) {
-        self.budget.begin_anew(id);
-    }
-
     fn spend(&mut self, probes: &ProbeMap<Placement>, passed: Duration) -> Vec<Over> {
         self.charge(probes, passed)
+    }
+
+    fn spending(&self, probes: &ProbeMap<Placement>) -> SessionSpending {
+        self.spending_of(probes)
     }
 
     fn watch_news(&mut self, probes: &mut ProbeMap<Placement>, news: WatchNews) {

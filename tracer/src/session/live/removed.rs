@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::calls::last_call;
+use super::spending::known_ns;
 use super::{Live, Placement};
 use crate::event::{Aggregate, Counters};
 use crate::kernel::Machine;
@@ -48,6 +49,7 @@ impl Live {
             enabled: false,
             ..status
         };
+        self.budget.take_out(status.id, known_ns(&status));
         status.cost.cpus = None;
         // The map elements are freed once the reader has seen all of its records.
         self.shared.retire(Retired {

@@ -374,3 +374,52 @@ fn hits_go_on_when_the_process_becomes_another_program() {
         .collect();
     assert_eq!(calls, (1..=5).collect(), "numbers of the traced calls");
 }
+
+#[test]
+fn cost_of_earlier_probes_holds_back_others() {
+    if !needs::kernel() {
+        return;
+    }
+    let mut target = worker();
+    target.say("call 2000000000");
+    // One that was ended for its cost, and is added again at once.
+    let mut client = RawClient::of(&target, &["--max-cpu", "5%"]);
+    let probe = client.add("count work");
+    wait_for("its end", || {
+        (client.listed(&probe)["live"] == false).then_some(())
+    });
+    let refused = client.tool("add_probe", json!({ "probe": "count work" }));
+    let refused = refused.expect_err("it would cost as much again");
+    assert!(refused.contains("more than 5% of a CPU"), "{refused}");
+    assert!(refused.contains("try again in "), "{refused}");
+    let cost = client.done("cost", json!({}));
+    assert!(cost["add_again_in_ms"].as_u64() > Some(0), "{cost}");
+    // Its cost stays when it is removed.
+    client.done("remove_probe", json!({ "probe": probe }));
+    let after = client.done("cost", json!({}));
+    assert!(
+        after["total_ns"].as_u64() >= cost["total_ns"].as_u64(),
+        "{cost} {after}"
+    );
+    assert!(after["total_ns"].as_u64() > Some(0), "{after}");
+    // Time pays for it.
+    wait_for("its time", || {
+        client
+            .tool("add_probe", json!({ "probe": "count work" }))
+            .ok()
+    });
+    // Each too short to be over its own limit.
+    let mut client = RawClient::of(&target, &["--max-cpu", "1%"]);
+    let refused = (0..100).any(|number| {
+        let name = format!("short{number}");
+        let added = client.tool(
+            "add_probe",
+            json!({ "probe": format!("count work as {name}") }),
+        );
+        if added.is_ok() {
+            client.done("remove_probe", json!({ "probe": name }));
+        }
+        added.is_err_and(|why| why.contains("more than 1% of a CPU"))
+    });
+    assert!(refused, "{}", client.done("cost", json!({})));
+}
