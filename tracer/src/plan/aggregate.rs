@@ -280,7 +280,11 @@ pub(super) fn compile(
         && compiler.hides(typed(compiler, expr))
     {
         let error = Diagnostic::at(&expr.span, "values of this name are redacted");
-        return Err(error.hint("`--no-redact` shows them"));
+        return Err(match compiler.builder.limits().confined {
+            // No option is an assistant's to set.
+            true => error,
+            false => error.hint("`--no-redact` shows them"),
+        });
     }
     let (mut key, flags) = match by {
         TallyBy::Nothing if has_condition => {

@@ -24,7 +24,8 @@ pub(super) fn tools() -> Vec<AssistantTool> {
             ToolEffect::Removes,
             "The emergency stop: remove all probes at once. No probe can be added after it.",
             stop_everything,
-        ),
+        )
+        .going_first(),
     ]
 }
 

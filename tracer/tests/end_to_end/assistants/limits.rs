@@ -423,3 +423,62 @@ fn cost_of_earlier_probes_holds_back_others() {
     });
     assert!(refused, "{}", client.done("cost", json!({})));
 }
+
+#[test]
+fn live_probes_have_names_of_their_own() {
+    if !needs::kernel() {
+        return;
+    }
+    let mut target = worker();
+    let mut client = RawClient::of(&target, &[]);
+    client.add("log work \"{number}\" hits 1 as mine");
+    for taken in ["log rest as mine", "count work as p1", "count work as p77"] {
+        let refused = client.tool("add_probe", json!({ "probe": taken }));
+        let refused = refused.expect_err("two would have the name");
+        assert!(
+            refused.contains("another probe may have the name"),
+            "{refused}"
+        );
+    }
+    target.call(2);
+    wait_for("its end", || {
+        (client.listed("mine")["live"] == false).then_some(())
+    });
+    // The name is free, and means the live probe from now on.
+    client.add("count rest as mine");
+    let refused = client.tool("add_probe", json!({ "probe": "log rest as mine" }));
+    assert!(refused.is_err(), "{refused:?}");
+    let removed = client.done("remove_probe", json!({ "probe": "mine" }));
+    assert_eq!(
+        removed["removed"]["text"], "count rest as mine",
+        "{removed}"
+    );
+    let removed = client.done("remove_probe", json!({ "probe": "mine" }));
+    assert_eq!(removed["removed"]["hits"], 2, "{removed}");
+    // Those that are being added at the same time have their names, too.
+    let params = json!({ "name": "add_probe", "arguments": { "probe": "count work as one" } });
+    let asked: Vec<u64> = (0..10)
+        .map(|_| client.request("tools/call", params.clone()))
+        .collect();
+    let added = asked
+        .iter()
+        .filter(|&&id| outcome(&client.answer(id)).is_ok())
+        .count();
+    assert_eq!(added, 1);
+}
+
+#[test]
+fn options_of_the_server_are_not_recommended() {
+    if !needs::kernel() {
+        return;
+    }
+    let target = Program::ready(&c("mcp-account", "mcp/account.c", &[]), &[]);
+    let mut client = RawClient::of(&target, &[]);
+    let probe = "count pay by account->password";
+    let checked = client.done("check_probe", json!({ "probe": probe }));
+    let refused = checked["refused"].to_string();
+    assert!(refused.contains("redacted"), "{checked}");
+    assert!(!refused.contains("--"), "{checked}");
+    let refused = client.tool("add_probe", json!({ "probe": probe }));
+    assert!(refused.is_err_and(|why| !why.contains("--")));
+}
