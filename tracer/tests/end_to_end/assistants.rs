@@ -3,6 +3,7 @@
 mod client;
 mod clients;
 mod fuzzed;
+mod http;
 mod lifetime;
 mod limits;
 mod pages;
