@@ -15,10 +15,12 @@ use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::ops::Range;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::base::address::FileOffset;
 
@@ -376,15 +378,7 @@ impl Process {
     /// Returns true if the process has not exited.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        let mut poll = libc::pollfd {
-            fd: self.pidfd.as_raw_fd(),
-            events: libc::POLLIN,
-            revents: 0,
-        };
-        #[expect(unsafe_code, reason = "poll has no safe wrapper in std")]
-        // SAFETY: `poll` is one valid pollfd, and the count is one.
-        let ready = unsafe { libc::poll(&raw mut poll, 1, 0) };
-        ready == 0
+        !has_exited(&self.pidfd)
     }
 
     /// Returns true if the process has not begun to exit.
@@ -641,6 +635,13 @@ fn status_field<'a>(status: &'a str, field: &str) -> Option<&'a str> {
         let (name, value) = line.split_once(':')?;
         (name == field).then(|| value.trim())
     })
+}
+
+/// Returns true if the process of a pidfd has exited.
+#[must_use]
+pub fn has_exited(pidfd: &OwnedFd) -> bool {
+    let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
+    poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
 
 fn open_pidfd(pid: u32) -> Result<OwnedFd, TargetError> {

@@ -16,13 +16,13 @@ use crate::mcp::limits::{CONNECTIONS, GUESTS, TOKEN_TIME};
 #[derive(Debug)]
 pub(super) struct Guests {
     /// Those without the token, oldest first.
-    waiting: Mutex<VecDeque<Waiting>>,
+    waiting: Mutex<VecDeque<WaitingGuest>>,
     last: AtomicU64,
     places: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct WaitingGuest {
     number: u64,
     sent_away: Arc<Notify>,
 }
@@ -53,7 +53,7 @@ impl Guests {
         let number = self.last.fetch_add(1, Ordering::Relaxed);
         let sent_away = Arc::<Notify>::default();
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.push_back(Waiting {
+        waiting.push_back(WaitingGuest {
             number,
             sent_away: Arc::clone(&sent_away),
         });

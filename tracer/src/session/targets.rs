@@ -8,11 +8,11 @@ use std::ops::Bound;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::live::ExecutableId;
 use crate::event::{TargetId, TargetOrigin, TargetStatus};
+use crate::target::has_exited;
 
 /// A process that is probed.
 #[derive(Debug)]
@@ -199,14 +199,10 @@ pub(super) fn open_process(pid: u32) -> Option<OwnedFd> {
     pidfd_open(pid, PidfdFlags::empty()).ok()
 }
 
-/// Returns true if the process of a pidfd has exited.
-pub(super) fn has_exited(pidfd: &OwnedFd) -> bool {
-    let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
-    poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
-}
-
 #[cfg(test)]
 mod tests {
+    use rustix::event::{PollFd, PollFlags, poll};
+
     use super::*;
 
     #[test]

@@ -303,21 +303,7 @@ impl Live {
         {
             pager.warm(pid, warm_pages::ranges(&module, &requests, &places));
         }
-        let reserved = {
-            let mut machine = lock(&self.machine);
-            match place.slot {
-                None => {
-                    let control = self.limits_of(new.id, new.spec, &machine);
-                    let kept = self.kept_limits.get(&new.id);
-                    let used = kept.map_or(0, |kept| kept.used());
-                    machine.reserve(&control, &requests).and_then(|reserved| {
-                        machine.hits_were_used(reserved.slot, used)?;
-                        Ok(reserved)
-                    })
-                }
-                Some(slot) => machine.reserve_more(slot, &requests),
-            }
-        };
+        let reserved = self.reserve(new, place.slot, &requests);
         let reserved = reserved.map_err(|error| refused_by_kernel(&error))?;
         let slot = reserved.slot;
         if let Some(trace) = &trace {
@@ -375,6 +361,25 @@ impl Live {
             kind,
             notes,
         })
+    }
+
+    /// Writes sites into the kernel's maps, as those of a new probe or of one that is there.
+    fn reserve(
+        &self,
+        new: &NewProbe<'_>,
+        slot: Option<u32>,
+        requests: &[SiteRequest],
+    ) -> Result<Reserved, KernelError> {
+        let mut machine = lock(&self.machine);
+        if let Some(slot) = slot {
+            return machine.reserve_more(slot, requests);
+        }
+        let control = self.limits_of(new.id, new.spec, &machine);
+        let reserved = machine.reserve(&control, requests)?;
+        let kept = self.kept_limits.get(&new.id);
+        let used = kept.map_or(0, |kept| kept.used());
+        machine.hits_were_used(reserved.slot, used)?;
+        Ok(reserved)
     }
 
     /// Fails when the target has exited.

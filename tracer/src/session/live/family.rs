@@ -34,8 +34,8 @@ use crate::session::live::selection_rules::SelectedTargets;
 use crate::session::locks::lock;
 use crate::session::reader::clock::monotonic_ns;
 use crate::session::reader::wait::Stopper;
-use crate::session::targets::{Target, Targets, has_exited, open_process};
-use crate::target::Process;
+use crate::session::targets::{Target, Targets, open_process};
+use crate::target::{Process, has_exited};
 
 /// Processes that are named when they come. Further ones are only counted.
 const MAX_NAMED: u64 = 16;

@@ -37,7 +37,7 @@ pub(super) struct KeptLimits {
 
 impl KeptLimits {
     /// Number of the hits that it has had.
-    pub(super) const fn used(self) -> u64 {
+    pub(super) fn used(self) -> u64 {
         self.used
     }
 }

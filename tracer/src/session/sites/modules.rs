@@ -17,11 +17,11 @@ use crate::session::reader::clock::monotonic_ns;
 use crate::session::sites::biases::biases_of;
 use crate::session::sites::linker::Linker;
 use crate::session::sites::module_numbers::ModuleNumbers;
-use crate::session::targets::has_exited;
 use crate::sources::Sources;
 use crate::stack::PlacedModule;
 use crate::target::{
-    ExecutableFile, MappedModule as MappedFile, Mapping, Process, TargetError, read_words,
+    ExecutableFile, MappedModule as MappedFile, Mapping, Process, TargetError, has_exited,
+    read_words,
 };
 
 /// Modules that are not mapped any more and stay known.
