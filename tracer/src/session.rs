@@ -234,6 +234,17 @@ pub struct Cost {
     pub allowed: Option<f64>,
 }
 
+/// The cost of all probes of a session, with those that were removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SessionSpending {
+    /// Nanoseconds until now, as far as they are known.
+    pub total_ns: u64,
+    /// CPUs over about the last second.
+    pub cpus: f64,
+    /// Time until the probes have cost no more than the session's limit allows, if they cost nothing from now on.
+    pub wait: Duration,
+}
+
 impl Cost {
     /// Total time of its hits up to now, in ns. `None` when the trap's cost is not known.
     #[must_use]

@@ -15,10 +15,12 @@ use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::ops::Range;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::base::address::FileOffset;
 
@@ -306,13 +308,17 @@ impl Process {
             Err(source) => return Err(TargetError::Read { path: link, source }),
         };
         let exe_replaced = is_replaced(pid, &exe, &link);
-        Ok(Self {
+        let process = Self {
             pid,
             name,
             exe: without_deleted(&exe),
             exe_replaced,
             pidfd,
-        })
+        };
+        match process.is_alive() {
+            true => Ok(process),
+            false => Err(TargetError::Exited { pid }),
+        }
     }
 
     /// Returns the process id in our pid namespace.
@@ -358,18 +364,21 @@ impl Process {
         &self.pidfd
     }
 
+    /// Returns another such file descriptor, which lives on its own.
+    ///
+    /// # Errors
+    /// Fails if there are too many open files.
+    pub fn held(&self) -> Result<OwnedFd, TargetError> {
+        self.pidfd.try_clone().map_err(|source| TargetError::Read {
+            path: PathBuf::from(format!("/proc/{}", self.pid)),
+            source,
+        })
+    }
+
     /// Returns true if the process has not exited.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        let mut poll = libc::pollfd {
-            fd: self.pidfd.as_raw_fd(),
-            events: libc::POLLIN,
-            revents: 0,
-        };
-        #[expect(unsafe_code, reason = "poll has no safe wrapper in std")]
-        // SAFETY: `poll` is one valid pollfd, and the count is one.
-        let ready = unsafe { libc::poll(&raw mut poll, 1, 0) };
-        ready == 0
+        !has_exited(&self.pidfd)
     }
 
     /// Returns true if the process has not begun to exit.
@@ -379,11 +388,20 @@ impl Process {
         fs::metadata(format!("/proc/{}/exe", self.pid)).is_ok() && self.is_alive()
     }
 
+    /// Fails if the process has exited: another one may have its pid, and may be the one that was just read.
+    fn require_alive(&self) -> Result<(), TargetError> {
+        match self.is_alive() {
+            true => Ok(()),
+            false => Err(TargetError::NoSuchProcess { pid: self.pid }),
+        }
+    }
+
     /// Returns the current execution, or `None` if the process is gone or between two programs.
     #[must_use]
     pub fn image(&self) -> Option<ImageId> {
         let file = fs::metadata(format!("/proc/{}/exe", self.pid)).ok()?;
         let stat = read_text(self.pid, "stat").ok()?;
+        self.require_alive().ok()?;
         Some(ImageId {
             file: (file.dev(), file.ino()),
             start: start_code(&stat)?,
@@ -396,7 +414,9 @@ impl Process {
     /// Fails if the process is gone, or may not be read.
     pub fn executable_file(&self) -> Result<(ExecutableFile, OwnedFd), TargetError> {
         let path = PathBuf::from(format!("/proc/{}/exe", self.pid));
-        match ExecutableFile::hold(&path) {
+        let held = ExecutableFile::hold(&path);
+        self.require_alive()?;
+        match held {
             Ok(held) => Ok(held),
             Err(source) if is_gone(&source) => Err(TargetError::NoSuchProcess { pid: self.pid }),
             Err(source) => Err(TargetError::Read { path, source }),
@@ -478,6 +498,7 @@ impl Process {
             module.main || module.name.contains(".so") || module.mappings.iter().any(executable)
         });
         modules.sort_by_key(|module| !module.main);
+        self.require_alive()?;
         Ok(modules)
     }
 
@@ -614,6 +635,13 @@ fn status_field<'a>(status: &'a str, field: &str) -> Option<&'a str> {
         let (name, value) = line.split_once(':')?;
         (name == field).then(|| value.trim())
     })
+}
+
+/// Returns true if the process of a pidfd has exited.
+#[must_use]
+pub fn has_exited(pidfd: &OwnedFd) -> bool {
+    let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
+    poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
 
 fn open_pidfd(pid: u32) -> Result<OwnedFd, TargetError> {

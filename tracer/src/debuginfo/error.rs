@@ -65,6 +65,12 @@ pub enum DebugInfoError {
         /// The mistake.
         what: String,
     },
+    /// The process that has mapped the file has exited, and another one may have its pid.
+    #[error("`{}` cannot be read any more: its process has exited", path.display())]
+    Exited {
+        /// The file.
+        path: PathBuf,
+    },
     /// There is no DWARF in the file, nor in a separate debug file.
     #[error("`{}` has no debug information", path.display())]
     NoDebugInfo {

@@ -214,6 +214,18 @@ impl Machine {
         self.maps.traces().seen(slot)
     }
 
+    /// Counts hits of a new probe as had, between `reserve` and `attach`.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn hits_were_used(&mut self, slot: u32, used: u64) -> Result<(), KernelError> {
+        let state = ProbeState {
+            budget_used: used,
+            ..ProbeState::default()
+        };
+        self.maps.set_state(slot, state)
+    }
+
     /// Has the calls of a new trace numbered from this number on, between `reserve` and `attach`.
     ///
     /// # Errors

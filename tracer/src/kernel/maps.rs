@@ -92,10 +92,14 @@ impl Maps {
 
     /// Sets state and counters of a probe to zero.
     pub(super) fn reset_probe(&self, slot: u32) -> Result<(), KernelError> {
-        bpf::update_array(self.state.fd().as_fd(), slot, &[ProbeState::default()])
-            .map_err(write_probe)?;
+        self.set_state(slot, ProbeState::default())?;
         let mut zeroes = vec![ProbeCounters::default(); self.cpus];
         bpf::write_cpus(self.counters.fd().as_fd(), slot, &mut zeroes).map_err(write_probe)
+    }
+
+    /// Sets the state of a probe that has no sites yet.
+    pub(super) fn set_state(&self, slot: u32, state: ProbeState) -> Result<(), KernelError> {
+        bpf::update_array(self.state.fd().as_fd(), slot, &[state]).map_err(write_probe)
     }
 
     /// Sets the counters of a timed probe to zero.

@@ -11,7 +11,9 @@ use crate::mcp::kept::KeptEvents;
 use crate::mcp::limits::ENDED_PROBES;
 use crate::mcp::recordings::NamedRecording;
 use crate::mcp::sandbox::{AdmittedProbe, Sandbox};
-use crate::session::{Catalog, Control, Notice, ProbeStatus, Session, SessionOptions, Subscriber};
+use crate::session::{
+    Catalog, Control, Notice, ProbeStatus, Session, SessionOptions, Subscriber, percent,
+};
 
 /// Time that a probe may outlive its end before it is removed: the session ends it by itself before.
 const GRACE: Duration = Duration::from_millis(500);
@@ -36,7 +38,8 @@ pub(super) struct AssistantSession {
 struct OwnedProbes {
     /// The end of each probe's life.
     ends: BTreeMap<ProbeId, Instant>,
-    being_added: usize,
+    /// Each with the name that was asked for.
+    being_added: Vec<Option<String>>,
 }
 
 /// A probe that was added.
@@ -81,7 +84,9 @@ impl AssistantSession {
 
     /// A process that has the program's modules mapped.
     pub(super) fn process(&self) -> Option<u32> {
-        self.session.process().map(|process| process.pid())
+        let process = self.session.process();
+        let running = process.filter(|process| process.is_alive());
+        running.map(|process| process.pid())
     }
 
     fn owned(&self) -> MutexGuard<'_, OwnedProbes> {
@@ -97,12 +102,16 @@ impl AssistantSession {
     pub(super) fn add(&self, text: &str) -> Result<AddedProbe, Diagnostic> {
         self.refuse_stopped()?;
         let AdmittedProbe { spec, lowered } = self.sandbox.admit(text)?;
-        self.reserve()?;
+        self.refuse_overspent()?;
+        let name = &spec.options.name;
+        self.reserve(name.as_ref())?;
         self.catalog();
         let added = self.control.add_spec(&spec);
         let life = spec.options.ttl.unwrap_or(self.sandbox.ttl);
         let mut owned = self.owned();
-        owned.being_added -= 1;
+        if let Some(place) = owned.being_added.iter().position(|one| one == name) {
+            owned.being_added.swap_remove(place);
+        }
         let status = added?;
         owned.ends.insert(status.id, Instant::now() + life);
         drop(owned);
@@ -128,19 +137,46 @@ impl AssistantSession {
         }
     }
 
-    /// Takes a place for a probe, if one is free.
-    fn reserve(&self) -> Result<(), Diagnostic> {
+    /// Refuses a probe until time has paid for those before it. A probe that was ended for its cost would only be
+    /// added again otherwise.
+    fn refuse_overspent(&self) -> Result<(), Diagnostic> {
+        let wait = self.control.spending().wait;
+        if wait.is_zero() {
+            return Ok(());
+        }
+        let limit = percent(self.sandbox.cpus);
+        let seconds = wait.as_secs_f64().ceil();
+        Err(Diagnostic::new(format!(
+            "the probes until now have cost the program more than {limit}% of a CPU, which is the limit"
+        ))
+        .hint(format!(
+            "try again in {seconds} s, with a probe that is hit less often"
+        )))
+    }
+
+    /// Takes a place for a probe, if one is free, and its name.
+    fn reserve(&self, name: Option<&String>) -> Result<(), Diagnostic> {
         let mut owned = self.owned();
         let probes = self.control.probes();
-        let live = probes.iter().filter(|probe| is_live(probe)).count();
+        let live = probes.iter().filter(|probe| is_live(probe));
+        if let Some(name) = name {
+            let adding = owned.being_added.iter().flatten();
+            let mut taken = live.clone().map(|probe| &probe.name).chain(adding);
+            if taken.any(|taken| taken == name) || is_given(name) {
+                return Err(
+                    Diagnostic::new(format!("another probe may have the name `{name}`"))
+                        .hint("answers identify probes by their names"),
+                );
+            }
+        }
         let most = self.sandbox.probes;
-        if live + owned.being_added >= most {
+        if live.count() + owned.being_added.len() >= most {
             return Err(
                 Diagnostic::new(format!("there are {most} probes, which is the limit"))
                     .hint("remove one, or wait until one has ended"),
             );
         }
-        owned.being_added += 1;
+        owned.being_added.push(name.cloned());
         drop(owned);
         let ended = probes.iter().filter(|probe| !is_live(probe));
         let ended: Vec<ProbeId> = ended.map(|probe| probe.id).collect();
@@ -245,6 +281,12 @@ impl AssistantSession {
             Notice::Probes(_) => {}
         }
     }
+}
+
+/// Returns true for a name as probes without one get it, such as `p7`.
+fn is_given(name: &str) -> bool {
+    let number = name.strip_prefix('p').unwrap_or_default();
+    !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// A probe that may have more hits.

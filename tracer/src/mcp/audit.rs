@@ -4,6 +4,8 @@
 
 use std::fs::File;
 use std::io::{self, Write as _};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -42,8 +44,12 @@ impl AuditFile {
     /// # Errors
     /// It cannot be written, or it is a link of somebody else.
     pub fn open(path: &Path) -> io::Result<Self> {
+        let mut file = private::append_named(path)?;
+        if is_torn(&file)? {
+            file.write_all(b"\n")?;
+        }
         Ok(Self {
-            file: Mutex::new(private::append_named(path)?),
+            file: Mutex::new(file),
             requests: AtomicU64::new(0),
         })
     }
@@ -100,6 +106,19 @@ impl AuditFile {
     }
 }
 
+/// Returns true if the last line of a file has no end: whoever wrote it was killed, or the disk was full.
+fn is_torn(file: &File) -> io::Result<bool> {
+    let facts = file.metadata()?;
+    if !facts.is_file() || facts.len() == 0 {
+        return Ok(false);
+    }
+    // The file itself is only open for writing.
+    let again = File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+    let mut last = [0];
+    again.read_exact_at(&mut last, facts.len() - 1)?;
+    Ok(last != *b"\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,6 +151,21 @@ mod tests {
             .permissions()
             .mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn line_without_an_end_stays_one_of_its_own() {
+        let outside = tempfile::tempdir().expect("a directory");
+        let path = outside.path().join("audit.jsonl");
+        for (before, lines) in [("{\"torn", 2), ("{}\n", 2), ("", 1)] {
+            std::fs::write(&path, before).expect("a file");
+            let audit = AuditFile::open(&path).expect("opened");
+            audit.asked("ping", &Value::Null).expect("written");
+            let text = std::fs::read_to_string(&path).expect("a file");
+            assert_eq!(text.lines().count(), lines, "{text}");
+            let last = text.lines().last().expect("a line");
+            serde_json::from_str::<Value>(last).expect("JSON");
+        }
     }
 
     #[test]

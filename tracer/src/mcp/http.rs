@@ -13,22 +13,22 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use hyper::header::{AUTHORIZATION, CONNECTION, WWW_AUTHENTICATE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
-use tokio::sync::Semaphore;
 
 use crate::base::diagnostic::Diagnostic;
+use crate::mcp::guests::{Guest, Guests};
+use crate::mcp::http_sessions::{HttpSessions, full};
 use crate::mcp::limits::{CONNECTIONS, MESSAGE_BYTES, TOKEN_BYTES};
 use crate::mcp::server::AssistantServer;
 
 /// Bytes of a token that is made here.
 const MADE_TOKEN: usize = 24;
-/// Time for a client to send the head of its request.
+/// Time for a client with the token to send the head of its next request.
 const HEAD: Duration = Duration::from_secs(10);
 /// Time until the next try, if a connection could not be accepted.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
@@ -84,7 +84,8 @@ impl HttpPlan {
         let listener = tokio::net::TcpListener::from_std(self.listener)?;
         let config = StreamableHttpServerConfig::default()
             .with_max_request_body_bytes(MESSAGE_BYTES)
-            // A page in a browser has no business here.
+            // Of the pages in a browser, only those of this server have business here.
+            .with_allowed_origins(own_origins(self.address.port()))
             .enforce_origin_validation();
         // The token keeps others away where names of this machine are not known.
         let config = match self.address.ip().is_loopback() {
@@ -92,12 +93,11 @@ impl HttpPlan {
             false => config.disable_allowed_hosts(),
         };
         let make = move || Ok(server.clone());
-        let service =
-            StreamableHttpService::new(make, Arc::<LocalSessionManager>::default(), config);
+        let sessions = Arc::<HttpSessions>::default();
+        let service = StreamableHttpService::new(make, Arc::clone(&sessions), config);
         let wanted: Arc<str> = format!("Bearer {}", self.token).into();
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        let guests = Arc::<Guests>::default();
         loop {
-            let place = Arc::clone(&places).acquire_owned().await;
             let stream = match listener.accept().await {
                 Ok((stream, _)) => stream,
                 Err(error) => {
@@ -108,25 +108,38 @@ impl HttpPlan {
                 }
             };
             let (service, wanted) = (service.clone(), Arc::clone(&wanted));
+            let sessions = Arc::clone(&sessions);
+            let guest = guests.enter();
             tokio::spawn(async move {
-                let answer = service_fn(|request| answer(request, service.clone(), &wanted));
+                let answer = service_fn(|request| {
+                    answer(&guest, request, service.clone(), &sessions, &wanted)
+                });
                 let connection = http1::Builder::new()
                     .timer(TokioTimer::new())
                     .header_read_timeout(HEAD)
                     .serve_connection(TokioIo::new(stream), answer);
-                if let Err(error) = connection.await {
-                    tracing::debug!(%error, "a connection has failed");
+                tokio::select! {
+                    () = guest.goes() => {}
+                    ended = connection => if let Err(error) = ended {
+                        tracing::debug!(%error, "a connection has failed");
+                    },
                 }
-                drop(place);
             });
         }
     }
 }
 
+/// The origins of pages that this server itself could have.
+fn own_origins(port: u16) -> [String; 3] {
+    ["localhost", "127.0.0.1", "[::1]"].map(|host| format!("http://{host}:{port}"))
+}
+
 /// Answers a request of a client that knows the token.
 async fn answer(
+    guest: &Guest,
     request: Request<Incoming>,
-    service: StreamableHttpService<AssistantServer, LocalSessionManager>,
+    service: StreamableHttpService<AssistantServer, HttpSessions>,
+    sessions: &HttpSessions,
     wanted: &str,
 ) -> Result<Response<AnswerBody>, Infallible> {
     let given = request.headers().get(AUTHORIZATION);
@@ -135,12 +148,34 @@ async fn answer(
         let mut refused = status(StatusCode::UNAUTHORIZED);
         let challenge = hyper::header::HeaderValue::from_static("Bearer");
         refused.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-        return Ok(refused);
+        return Ok(closing(refused));
+    }
+    if !guest.shows_token() {
+        let why = format!("there are {CONNECTIONS} connections, which is the limit");
+        return Ok(closing(refusal(StatusCode::SERVICE_UNAVAILABLE, why)));
     }
     if request.uri().path() != PATH {
         return Ok(status(StatusCode::NOT_FOUND));
     }
-    Ok(service.handle(request).await)
+    let response = service.handle(request).await;
+    // The only mistake of the server that a client can bring about.
+    if response.status() == StatusCode::INTERNAL_SERVER_ERROR && sessions.are_full().await {
+        return Ok(refusal(StatusCode::SERVICE_UNAVAILABLE, full()));
+    }
+    Ok(response)
+}
+
+/// The last answer of its connection.
+fn closing(mut response: Response<AnswerBody>) -> Response<AnswerBody> {
+    let close = hyper::header::HeaderValue::from_static("close");
+    response.headers_mut().insert(CONNECTION, close);
+    response
+}
+
+fn refusal(status: StatusCode, why: String) -> Response<AnswerBody> {
+    let mut response = Response::new(Full::new(Bytes::from(why)).boxed());
+    *response.status_mut() = status;
+    response
 }
 
 fn status(status: StatusCode) -> Response<AnswerBody> {

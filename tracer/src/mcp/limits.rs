@@ -74,8 +74,17 @@ pub const TAKING: Duration = Duration::from_secs(30);
 /// Time for the answers on their way when the client is gone.
 pub const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
-/// Connections to `--listen` at a time. Further ones wait.
+/// Connections of clients that have sent the token, to `--listen`, at a time. Further ones are refused.
 pub const CONNECTIONS: usize = 32;
+
+/// Connections of other clients at a time. The oldest is closed beyond.
+pub const GUESTS: usize = 64;
+
+/// Time for a client to send the token. Its connection is closed then.
+pub const TOKEN_TIME: Duration = Duration::from_secs(2);
+
+/// Sessions of clients of `--listen` at a time. Further ones are refused.
+pub const HTTP_SESSIONS: usize = 64;
 
 /// Bytes of the file of `--token-file`.
 pub const TOKEN_BYTES: u64 = 4 << 10;

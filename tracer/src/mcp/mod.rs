@@ -7,7 +7,9 @@
 mod assistant;
 mod audit;
 mod ending;
+mod guests;
 mod http;
+mod http_sessions;
 mod kept;
 pub mod limits;
 mod prompts;

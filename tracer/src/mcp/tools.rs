@@ -28,6 +28,8 @@ type AskWait = dyn Fn(&AssistantSession, &JsonObject) -> Option<u64> + Send + Sy
 pub(super) struct AssistantTool {
     pub(super) tool: Tool,
     pub(super) run: Box<RunTool>,
+    /// It never waits for other requests: the emergency stop.
+    pub(super) goes_first: bool,
     /// Returns the milliseconds to wait, or `None` if there is something to answer now. Absent if the tool never waits.
     pub(super) wait: Option<Box<AskWait>>,
 }
@@ -95,8 +97,15 @@ impl AssistantTool {
                 let request = request(arguments)?;
                 run(session, request).map(|answer| shown(&answer))
             }),
+            goes_first: false,
             wait: None,
         }
+    }
+
+    /// The tool does not wait for other requests, however many there are.
+    fn going_first(mut self) -> Self {
+        self.goes_first = true;
+        self
     }
 
     /// The tool waits for something to answer, as long as its request says.

@@ -281,7 +281,11 @@ pub(super) fn compile(
         // An expression without a meaning is refused below.
         if resolver.operand(expr).is_ok() && resolver.tells_redacted() {
             let error = Diagnostic::at(&expr.span, "values of this name are redacted");
-            return Err(error.hint("`--no-redact` shows them"));
+            return Err(match compiler.builder.limits().confined {
+                // No option is an assistant's to set.
+                true => error,
+                false => error.hint("`--no-redact` shows them"),
+            });
         }
     }
     let (mut key, flags) = match by {

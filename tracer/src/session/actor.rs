@@ -143,6 +143,7 @@ impl<B: Backend> Actor<B> {
                 self.follow_processes(|backend| backend.process_ended(process));
             }
             Message::Followed(reply) => reply.send(self.backend.followed()),
+            Message::Spending(reply) => reply.send(self.backend.spending(&self.probes)),
             Message::Targets(reply) => reply.send(self.backend.targets()),
             Message::Finish(reply) => {
                 self.finish();
@@ -536,7 +537,6 @@ impl<B: Backend> Actor<B> {
                 continue;
             };
             self.backend.take_out(status, placement);
-            self.backend.begin_account_anew(id);
             let Some(probe) = self.probes.get_mut(id) else {
                 continue;
             };

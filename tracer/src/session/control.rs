@@ -6,8 +6,8 @@ use std::pin::Pin;
 
 use super::playback::Playback;
 use super::{
-    FollowedProcesses, LineInfo, Notice, OutlineEntry, ProbeStatus, Removed, SourceFile,
-    VariableInfo,
+    FollowedProcesses, LineInfo, Notice, OutlineEntry, ProbeStatus, Removed, SessionSpending,
+    SourceFile, VariableInfo,
 };
 use crate::actions::parse_probe;
 use crate::base::diagnostic::Diagnostic;
@@ -117,6 +117,10 @@ pub trait Control: Send + Sync {
     fn silence_all(&self) -> bool;
     /// All probes, by id, with counters of now.
     fn probes(&self) -> Vec<ProbeStatus>;
+    /// The cost of all probes until now, with those that were removed.
+    fn spending(&self) -> SessionSpending {
+        SessionSpending::default()
+    }
     /// The aggregates of probes that add hits up, by probe.
     fn aggregates(&self) -> Vec<Aggregate>;
     /// The probes removed since the last call that will have no more events. After

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::actor::{Message, Reply, reply_channel};
 use super::live::{LiveMessage, Removed};
-use super::{Catalog, FollowedProcesses, ProbeStatus, Subscriber, Subscription};
+use super::{Catalog, FollowedProcesses, ProbeStatus, SessionSpending, Subscriber, Subscription};
 use crate::base::diagnostic::Diagnostic;
 use crate::event::{Aggregate, ProbeId, TargetStatus};
 use crate::lang::ast::ProbeSpec;
@@ -135,6 +135,11 @@ impl Session {
     pub(super) fn removed(&self, skip: usize) -> Vec<Removed> {
         let removed = self.ask(|reply| Message::Removed { skip, reply });
         removed.unwrap_or_default()
+    }
+
+    /// The cost of all probes until now, with those that were removed.
+    pub(super) fn spending(&self) -> SessionSpending {
+        self.ask(Message::Spending).unwrap_or_default()
     }
 
     /// Subscribes a frontend. The first one gets the notices from before it came.

@@ -37,6 +37,7 @@ pub(crate) use budget::percent;
 use calls::PartTrace;
 pub(crate) use executables::ExecutableId;
 pub(super) use family::FamilyWatch;
+use limits::KeptLimits;
 use places::ModulePlaces;
 use planner::PlannedProgram;
 pub(super) use planner::{LivePlan, PlanJob, Planner};
@@ -45,7 +46,7 @@ pub(super) use selection_rules::{SelectedTargets, processes_of};
 
 use super::actor::{Attached, Backend, Message, NewProbe, Ticket};
 use super::probes::{Probe, ProbeMap};
-use super::{Cost, FollowedProcesses, ProbeStatus, SessionOptions};
+use super::{Cost, FollowedProcesses, ProbeStatus, SessionOptions, SessionSpending};
 use crate::base::address::LinkAddr;
 use crate::base::cancel;
 use crate::base::diagnostic::Diagnostic;
@@ -99,6 +100,8 @@ pub(super) struct Live {
     closed: ClosedAccounts,
     /// Number of the last call of each trace that was taken out, for when it is placed again.
     last_calls: BTreeMap<ProbeId, u64>,
+    /// The limits of probes that were taken out, for when they are placed again.
+    kept_limits: BTreeMap<ProbeId, KeptLimits>,
     /// Processes that have executed another program, by their ids in the initial pid namespace. Calls that they were
     /// in are over.
     executed: Vec<u32>,
@@ -271,6 +274,7 @@ impl Live {
             removed: Vec::new(),
             closed: ClosedAccounts::default(),
             last_calls: BTreeMap::new(),
+            kept_limits: BTreeMap::new(),
             executed: Vec::new(),
             options,
             shared,
@@ -539,12 +543,12 @@ impl Backend for Live {
         placement.stale
     }
 
-    fn begin_account_anew(&mut self, id: ProbeId) {
-        self.budget.begin_anew(id);
-    }
-
     fn spend(&mut self, probes: &ProbeMap<Placement>, passed: Duration) -> Vec<Over> {
         self.charge(probes, passed)
+    }
+
+    fn spending(&self, probes: &ProbeMap<Placement>) -> SessionSpending {
+        self.spending_of(probes)
     }
 
     fn watch_news(&mut self, probes: &mut ProbeMap<Placement>, news: WatchNews) {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use super::feed::{Patience, Queue};
 use super::{
     Control, FollowedProcesses, LineInfo, Notice, OutlineEntry, ProbeStatus, Removed, Session,
-    SourceFile, TargetName, VariableInfo,
+    SessionSpending, SourceFile, TargetName, VariableInfo,
 };
 use crate::base::diagnostic::Diagnostic;
 use crate::event::{Aggregate, Event, ProbeId, TargetStatus, Used};
@@ -174,6 +174,10 @@ impl Control for Subscription {
 
     fn probes(&self) -> Vec<ProbeStatus> {
         self.all_seen_by_us(self.session.probes())
+    }
+
+    fn spending(&self) -> SessionSpending {
+        self.session.spending()
     }
 
     fn aggregates(&self) -> Vec<Aggregate> {

@@ -8,11 +8,11 @@ use std::ops::Bound;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::live::ExecutableId;
 use crate::event::{TargetId, TargetOrigin, TargetStatus};
+use crate::target::has_exited;
 
 /// A process that is probed.
 #[derive(Debug)]
@@ -104,6 +104,12 @@ impl Targets {
             .map(|target| target.status.pid)
     }
 
+    /// Returns true if the process with this id is a target and has not exited.
+    pub(super) fn is_running(&self, pid: u32) -> bool {
+        let mut all = self.live.values();
+        all.any(|target| target.status.pid == pid && !target.has_exited())
+    }
+
     /// Removes a target. `None` if it has left already.
     pub(super) fn remove(&mut self, id: TargetId) -> Option<Target> {
         self.live.remove(&id)
@@ -177,10 +183,11 @@ impl Targets {
         self.live.is_empty()
     }
 
-    /// All, oldest first.
+    /// All that have not exited, oldest first.
     pub(super) fn statuses(&self) -> Vec<TargetStatus> {
         self.live
             .values()
+            .filter(|target| !target.has_exited())
             .map(|target| target.status.clone())
             .collect()
     }
@@ -192,14 +199,10 @@ pub(super) fn open_process(pid: u32) -> Option<OwnedFd> {
     pidfd_open(pid, PidfdFlags::empty()).ok()
 }
 
-/// Returns true if the process of a pidfd has exited.
-pub(super) fn has_exited(pidfd: &OwnedFd) -> bool {
-    let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
-    poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
-}
-
 #[cfg(test)]
 mod tests {
+    use rustix::event::{PollFd, PollFlags, poll};
+
     use super::*;
 
     #[test]

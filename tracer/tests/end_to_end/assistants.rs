@@ -3,8 +3,10 @@
 mod client;
 mod clients;
 mod fuzzed;
+mod http;
 mod lifetime;
 mod limits;
 mod pages;
+mod reused;
 mod secrets;
 mod ways;

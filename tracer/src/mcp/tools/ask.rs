@@ -24,7 +24,8 @@ pub(super) fn tools() -> Vec<AssistantTool> {
             ToolEffect::Removes,
             "The emergency stop: remove all probes at once. No probe can be added after it.",
             stop_everything,
-        ),
+        )
+        .going_first(),
     ]
 }
 
@@ -47,11 +48,13 @@ struct LimitsItem {
 
 #[derive(Serialize, JsonSchema)]
 struct CostAnswer {
-    /// CPUs that all probes cost together, of about the last second. Absent if it is not known yet.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cpus: Option<f64>,
-    /// Nanoseconds that all hits have cost, where they are known.
+    /// CPUs that all probes cost together, of about the last second, with those that were removed.
+    cpus: f64,
+    /// Nanoseconds that all hits have cost, where they are known, with those of probes that were removed.
     total_ns: u64,
+    /// Milliseconds until a probe can be added again, after probes have cost more than `max_cpus`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    add_again_in_ms: Option<u64>,
     /// Probes that may have more hits.
     live: u64,
     /// The probes, with their counters.
@@ -64,12 +67,14 @@ struct CostAnswer {
 
 fn cost(session: &AssistantSession, _: NoArguments) -> Result<CostAnswer, Diagnostic> {
     let probes = session.control.probes();
-    let known = probes.iter().filter_map(|probe| probe.cost.cpus);
     let sandbox = &session.sandbox;
-    let total_ns = |probe: &crate::session::ProbeStatus| probe.cost.total_ns(&probe.counters);
+    let spending = session.control.spending();
+    let wait = spending.wait;
     Ok(CostAnswer {
-        cpus: (known.clone().count() > 0).then(|| known.sum()),
-        total_ns: probes.iter().filter_map(total_ns).sum(),
+        cpus: spending.cpus,
+        total_ns: spending.total_ns,
+        add_again_in_ms: (!wait.is_zero())
+            .then(|| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
         live: probes.iter().filter(|probe| is_live(probe)).count() as u64,
         probes: probes
             .iter()

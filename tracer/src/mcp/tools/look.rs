@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{AssistantTool, PageRequest, ToolEffect, refuse_long};
 use crate::base::diagnostic::Diagnostic;
+use crate::event::TargetStatus;
 use crate::lang::parse_location;
 use crate::mcp::assistant::AssistantSession;
 use crate::mcp::limits::SOURCE_LINES;
@@ -89,18 +90,31 @@ fn find_processes(
     let targets = session.control.targets();
     let mut page = AnswerPage::new(request.limit);
     let next = page.fill(&targets, request.offset, |target| {
-        let exe = Process::open(target.pid).map(|process| process.exe().to_owned());
-        let exe = exe.unwrap_or_else(|_| PathBuf::from(&*target.program));
         shown(&FoundProcess {
             pid: target.pid,
-            exe: exe.to_string_lossy().into_owned(),
+            exe: exe_of(target).to_string_lossy().into_owned(),
         })
     });
+    // Another process may have the pid of one that has ended meanwhile.
+    let running = session.control.targets();
+    let first = usize::try_from(request.offset.unwrap_or(0)).unwrap_or(usize::MAX);
+    let read = targets.iter().skip(first);
+    let mut ended = read.map(|target| running.iter().all(|one| one.id != target.id));
+    page.items.retain(|_| !ended.next().unwrap_or(false));
     Ok(ProcessesAnswer {
         processes: page.items,
         next,
         over: session.kept.is_over(),
     })
+}
+
+/// The program that a target executes, or that it is known for.
+fn exe_of(target: &TargetStatus) -> PathBuf {
+    let process = Process::open(target.pid);
+    match process {
+        Ok(process) => process.exe().to_owned(),
+        Err(_) => PathBuf::from(&*target.program),
+    }
 }
 
 #[derive(Deserialize, JsonSchema)]

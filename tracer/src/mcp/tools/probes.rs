@@ -195,12 +195,13 @@ fn list_probes(
     })
 }
 
-/// The probe of that name.
+/// The probe of that name: the one that is live, else the last of those that have ended.
 pub(super) fn named(session: &AssistantSession, name: &str) -> Result<ProbeStatus, Diagnostic> {
     refuse_long(name)?;
-    let mut probes = session.control.probes().into_iter();
+    let probes = session.control.probes().into_iter();
     probes
-        .find(|probe| probe.name == name)
+        .filter(|probe| probe.name == name)
+        .max_by_key(|probe| (is_live(probe), probe.id))
         .ok_or_else(|| Diagnostic::new("no probe has this name").hint("`list_probes` lists them"))
 }
 

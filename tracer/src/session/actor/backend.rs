@@ -13,7 +13,7 @@ use crate::lang::ast::ProbeSpec;
 use crate::session::live::budget::Over;
 use crate::session::probes::{Probe, ProbeMap};
 use crate::session::reader::objects::WatchNews;
-use crate::session::{FollowedProcesses, ProbeStatus, Removed};
+use crate::session::{FollowedProcesses, ProbeStatus, Removed, SessionSpending};
 
 /// A probe to be attached.
 pub(crate) struct NewProbe<'p> {
@@ -108,8 +108,8 @@ pub(crate) trait Backend {
     fn set_stale(&self, placement: &mut Self::Placement);
     /// Returns true if the sites are so marked.
     fn is_stale(&self, placement: &Self::Placement) -> bool;
-    /// Resets a probe's account: its counters begin at zero again.
-    fn begin_account_anew(&mut self, id: ProbeId);
+    /// The cost of all probes until now, with those that were taken out.
+    fn spending(&self, probes: &ProbeMap<Self::Placement>) -> SessionSpending;
     /// Charges probes for their cost since the last call, `passed` ago. Returns those that cost too
     /// much.
     fn spend(&mut self, probes: &ProbeMap<Self::Placement>, passed: Duration) -> Vec<Over>;

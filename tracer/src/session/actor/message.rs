@@ -11,7 +11,7 @@ use crate::event::{Aggregate, ProbeId, TargetStatus};
 use crate::kernel::TrapCost;
 use crate::lang::ast::ProbeSpec;
 use crate::session::reader::objects::WatchNews;
-use crate::session::{FollowedProcesses, ProbeStatus, Removed};
+use crate::session::{FollowedProcesses, ProbeStatus, Removed, SessionSpending};
 
 /// One request or piece of news; `P` is the plan of a probe.
 pub(crate) enum Message<P> {
@@ -69,6 +69,8 @@ pub(crate) enum Message<P> {
     ProcessEnded(u64),
     /// Return the counts of forked processes.
     Followed(Reply<Option<FollowedProcesses>>),
+    /// Return the cost of all probes, with those that were removed.
+    Spending(Reply<SessionSpending>),
     /// Return the probed processes.
     Targets(Reply<Vec<TargetStatus>>),
     /// Take every probe out.

@@ -20,7 +20,7 @@ use crate::event::{Aggregate, Counters, Done, DoneReason, TargetStatus};
 use crate::kernel::TrapCost;
 use crate::session::live::budget::Over;
 use crate::session::reader::objects::WatchNews;
-use crate::session::{Cost, FollowedProcesses, Removed};
+use crate::session::{Cost, FollowedProcesses, Removed, SessionSpending};
 
 /// Schedules of one run.
 const SCHEDULES: u32 = 10_000;
@@ -345,7 +345,9 @@ impl Backend for FakeBackend {
         placement.stale
     }
 
-    fn begin_account_anew(&mut self, _: ProbeId) {}
+    fn spending(&self, _: &ProbeMap<FakeSites>) -> SessionSpending {
+        SessionSpending::default()
+    }
 
     fn spend(&mut self, _: &ProbeMap<FakeSites>, _: Duration) -> Vec<Over> {
         let over = |probe| Over {

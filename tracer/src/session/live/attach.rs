@@ -8,7 +8,6 @@ use tracer_common::control::{ANNOUNCES, BEGINS, ENDS, TAKES, TURNS};
 
 use super::calls::PartTrace;
 use super::executables::Executable;
-use super::limits::limits;
 use super::planner::{LivePlan, PlannedPart};
 use super::{ExecutableId, FirstSite, HeldAddresses, Live, Placement, PlacementPart};
 use crate::actions::ActionSites;
@@ -156,12 +155,13 @@ impl Live {
             first_cookie: 0,
         };
         let part = self.attach_part(new, place, planned)?;
+        let control = self.limits_of(new.id, new.spec, &lock(&self.machine));
         let placement = Placement {
             id,
             first: first.clone(),
             slot: part.slot,
             cookies: part.cookies,
-            control: self.limits(new.spec),
+            control,
             parts: vec![part.part],
             planned: Vec::new(),
             requests: part.requests,
@@ -321,16 +321,7 @@ impl Live {
         {
             pager.warm(pid, warm_pages::ranges(&module, &requests, &places));
         }
-        let reserved = {
-            let mut machine = lock(&self.machine);
-            match place.slot {
-                None => {
-                    let control = limits(new.spec, &machine);
-                    machine.reserve(&control, &requests)
-                }
-                Some(slot) => machine.reserve_more(slot, &requests),
-            }
-        };
+        let reserved = self.reserve(new, place.slot, &requests);
         let reserved = reserved.map_err(|error| refused_by_kernel(&error))?;
         let slot = reserved.slot;
         if let Some(trace) = &trace {
@@ -388,6 +379,25 @@ impl Live {
             kind,
             notes,
         })
+    }
+
+    /// Writes sites into the kernel's maps, as those of a new probe or of one that is there.
+    fn reserve(
+        &self,
+        new: &NewProbe<'_>,
+        slot: Option<u32>,
+        requests: &[SiteRequest],
+    ) -> Result<Reserved, KernelError> {
+        let mut machine = lock(&self.machine);
+        if let Some(slot) = slot {
+            return machine.reserve_more(slot, requests);
+        }
+        let control = self.limits_of(new.id, new.spec, &machine);
+        let reserved = machine.reserve(&control, requests)?;
+        let kept = self.kept_limits.get(&new.id);
+        let used = kept.map_or(0, |kept| kept.used());
+        machine.hits_were_used(reserved.slot, used)?;
+        Ok(reserved)
     }
 
     /// Fails when the target has exited.

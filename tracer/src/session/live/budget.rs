@@ -11,6 +11,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::event::ProbeId;
+use crate::session::SessionSpending;
 
 /// Largest allowed debt of an account, in seconds' worth of its share.
 const BURST_S: f64 = 2.0;
@@ -18,6 +19,9 @@ const BURST_S: f64 = 2.0;
 const SILENCED: &str = "silenced: ";
 /// Time constant of the share that is shown, in seconds.
 const SMOOTHING_S: f64 = 1.0;
+
+/// Smoothed CPUs that count as none.
+const SETTLED_SHARE: f64 = 1e-6;
 
 /// The cost of one probe up to now.
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +86,14 @@ pub(in crate::session) struct CpuBudget {
     /// The session's debt in CPU seconds.
     behind: f64,
     accounts: BTreeMap<ProbeId, CostAccount>,
+    /// Nanoseconds that probes have cost until they were taken out.
+    taken_out_ns: u64,
+    /// The part of it that is not charged yet.
+    uncharged_ns: u64,
+    /// The debt in CPU seconds that is only paid by time: it outlives the probes that have made it.
+    owed: f64,
+    /// CPUs of all probes, smoothed.
+    share: f64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -100,7 +112,45 @@ impl CpuBudget {
             limit,
             behind: 0.0,
             accounts: BTreeMap::new(),
+            taken_out_ns: 0,
+            uncharged_ns: 0,
+            owed: 0.0,
+            share: 0.0,
         }
+    }
+
+    /// A probe is being taken out, after it has cost `ns` at its present place.
+    pub(in crate::session) fn take_out(&mut self, probe: ProbeId, ns: u64) {
+        let seen_ns = self.accounts.get(&probe).map_or(0, |one| one.seen_ns);
+        self.taken_out_ns = self.taken_out_ns.saturating_add(ns);
+        self.uncharged_ns += ns.saturating_sub(seen_ns);
+        self.begin_anew(probe);
+    }
+
+    /// The cost of all probes, with those that were taken out. `spent` is that of the others until now.
+    pub(in crate::session) fn spending(&self, spent: &[Spent]) -> SessionSpending {
+        let fresh = |spent: &Spent| {
+            let account = self.accounts.get(&spent.probe);
+            spent
+                .ns
+                .saturating_sub(account.map_or(0, |one| one.seen_ns))
+        };
+        let fresh_ns = spent.iter().map(fresh).sum::<u64>() + self.uncharged_ns;
+        let owed = self.owed + fresh_ns as f64 / 1e9;
+        let wait = self
+            .limit
+            .map_or(0.0, |limit| (owed - limit * BURST_S) / limit);
+        SessionSpending {
+            total_ns: spent.iter().map(|one| one.ns).sum::<u64>() + self.taken_out_ns,
+            cpus: self.share,
+            // It has no end with a limit of 0.
+            wait: Duration::try_from_secs_f64(wait.max(0.0)).unwrap_or(Duration::MAX),
+        }
+    }
+
+    /// Returns true if no cost of earlier probes is left to be charged or paid.
+    pub(in crate::session) fn is_settled(&self) -> bool {
+        self.uncharged_ns == 0 && self.owed == 0.0 && self.share < SETTLED_SHARE
     }
 
     /// CPUs that a probe with a limit of its own, or without, may cost.
@@ -129,13 +179,13 @@ impl CpuBudget {
         let passed = passed.as_secs_f64().max(1e-9);
         self.accounts
             .retain(|id, _| spent.iter().any(|spent| spent.probe == *id));
+        let weight = 1.0 - (-passed / SMOOTHING_S).exp();
         let mut over = Vec::new();
-        let mut all = 0.0;
+        let mut all = std::mem::take(&mut self.uncharged_ns) as f64 / 1e9;
         for spent in spent {
             let account = self.accounts.entry(spent.probe).or_default();
             let cost = spent.ns.saturating_sub(account.seen_ns) as f64 / 1e9;
             account.seen_ns = spent.ns;
-            let weight = 1.0 - (-passed / SMOOTHING_S).exp();
             account.share += (cost / passed - account.share) * weight;
             all += cost;
             if let Some(limit) = spent.limit.or(self.limit) {
@@ -149,6 +199,10 @@ impl CpuBudget {
                     });
                 }
             }
+        }
+        self.share += (all / passed - self.share) * weight;
+        if let Some(limit) = self.limit {
+            self.owed = (self.owed + all - limit * passed).max(0.0);
         }
         over.extend(self.together(passed, all, spent, &over));
         for Over { probe, .. } in &over {
@@ -291,6 +345,47 @@ mod tests {
             "1234",
         ];
         assert_eq!(shares.map(percent), said.map(str::to_owned));
+    }
+
+    #[test]
+    fn cost_of_probes_that_are_gone_is_owed_until_time_has_paid_it() {
+        let mut budget = CpuBudget::new(Some(0.01));
+        // New probes one after the other, of which none lives long enough to be over its own limit.
+        for probe in 1..=20 {
+            budget.charge(TICK / 2, &[spent(probe, 5_000_000, None)]);
+            budget.take_out(ProbeId(probe), 10_000_000);
+            budget.charge(TICK / 2, &[]);
+        }
+        let spending = budget.spending(&[]);
+        assert_eq!(spending.total_ns, 200_000_000);
+        assert!((spending.cpus - 0.04).abs() < 0.01, "{spending:?}");
+        // 0.2 s of CPU in 5 s, of which 0.05 s were paid meanwhile. 0.02 s may be owed.
+        let wait = spending.wait.as_secs_f64();
+        assert!((wait - 13.0).abs() < 0.1, "{spending:?}");
+        for _ in 0..4 * 13 + 1 {
+            budget.charge(TICK, &[]);
+        }
+        assert_eq!(budget.spending(&[]).wait, Duration::ZERO);
+        assert!(!budget.is_settled());
+        for _ in 0..4 * 3 {
+            budget.charge(TICK, &[]);
+        }
+        assert!(budget.is_settled(), "{budget:?}");
+    }
+
+    #[test]
+    fn probe_that_is_placed_again_pays_for_its_hits_once() {
+        let mut budget = CpuBudget::new(Some(0.01));
+        budget.charge(TICK, &[spent(1, 40_000_000, None)]);
+        let owed = |budget: &CpuBudget, ns| budget.spending(&[spent(1, ns, None)]);
+        assert_eq!(owed(&budget, 60_000_000).total_ns, 60_000_000);
+        budget.take_out(ProbeId(1), 60_000_000);
+        let again = owed(&budget, 10_000_000);
+        assert_eq!(again.total_ns, 70_000_000);
+        budget.charge(Duration::from_nanos(1), &[spent(1, 10_000_000, None)]);
+        let charged = owed(&budget, 10_000_000);
+        assert_eq!(charged.total_ns, 70_000_000);
+        assert!(again.wait.abs_diff(charged.wait) < Duration::from_millis(1));
     }
 
     #[test]

@@ -34,8 +34,8 @@ use crate::session::live::selection_rules::SelectedTargets;
 use crate::session::locks::lock;
 use crate::session::reader::clock::monotonic_ns;
 use crate::session::reader::wait::Stopper;
-use crate::session::targets::{Target, Targets, has_exited, open_process};
-use crate::target::Process;
+use crate::session::targets::{Target, Targets, open_process};
+use crate::target::{Process, has_exited};
 
 /// Processes that are named when they come. Further ones are only counted.
 const MAX_NAMED: u64 = 16;
@@ -270,9 +270,12 @@ impl Live {
         match &self.family {
             Some(family) => family.targets.statuses(),
             None => {
-                let chosen = self.pid().map(|pid| TargetStatus {
+                let process = self.executables.first().modules.process();
+                // Another process may have its pid by now.
+                let running = process.filter(|process| process.is_alive());
+                let chosen = running.map(|process| TargetStatus {
                     id: TargetId(0),
-                    pid,
+                    pid: process.pid(),
                     origin: TargetOrigin::Chosen,
                     program: self.executables.first().name().into(),
                 });

@@ -13,22 +13,71 @@ use tracer_common::limits::MAX_ACCOUNTS;
 
 use super::calls::newly_full;
 use super::{Live, Placement};
-use crate::event::{Done, DoneReason, ProbeDone, ProbeLimited, grouped};
+use crate::event::{Done, DoneReason, ProbeDone, ProbeId, ProbeLimited, grouped};
 use crate::kernel::Machine;
 use crate::lang::ast::ProbeSpec;
-use crate::session::Notice;
 use crate::session::locks::lock;
 use crate::session::prepare::rate_limits::{DEFAULT_RATE, DEFAULT_TTL_NS, control};
 use crate::session::probes::{Probe, ProbeMap, Stage};
 use crate::session::reader::clock::{WallOffset, monotonic_ns};
+use crate::session::{Notice, ProbeStatus};
 
 /// Longest lag of the kernel side's time behind the clock: its longest tick.
 const LONGEST_TICK_NS: u64 = 10_000_000;
 
+/// The limits of a probe that was taken out before its end, for when it is placed again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct KeptLimits {
+    /// The hits that it may have in all.
+    hit_budget: u64,
+    /// Those that it has had.
+    used: u64,
+    expires_ns: u64,
+}
+
+impl KeptLimits {
+    /// Number of the hits that it has had.
+    pub(super) fn used(self) -> u64 {
+        self.used
+    }
+}
+
 impl Live {
+    /// Keeps the limits of a probe that is taken out. A finished probe has all of its hits and its time again when it
+    /// is woken.
+    pub(super) fn keep_limits(&mut self, status: &ProbeStatus, placement: &Placement) {
+        let control = &placement.control;
+        let state = lock(&self.machine).state(placement.slot);
+        match state {
+            Ok(state) if status.done.is_none() => {
+                let kept = KeptLimits {
+                    hit_budget: control.hit_budget,
+                    // Each hit beyond is counted, too.
+                    used: state.budget_used.min(control.hit_budget),
+                    expires_ns: control.expires_ns,
+                };
+                self.kept_limits.insert(status.id, kept);
+            }
+            _ => drop(self.kept_limits.remove(&status.id)),
+        }
+    }
+
     /// The limits of a probe, as the kernel side wants them.
-    pub(super) fn limits(&self, spec: &ProbeSpec) -> ProbeControl {
-        limits(spec, &lock(&self.machine))
+    pub(super) fn limits_of(
+        &self,
+        probe: ProbeId,
+        spec: &ProbeSpec,
+        machine: &Machine,
+    ) -> ProbeControl {
+        let control = limits(spec, machine);
+        match self.kept_limits.get(&probe) {
+            None => control,
+            Some(kept) => ProbeControl {
+                hit_budget: kept.hit_budget,
+                expires_ns: kept.expires_ns,
+                ..control
+            },
+        }
     }
 
     /// Tells of probes that are over their rate for the first time; takes out the breakpoints of those

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::calls::last_call;
+use super::spending::known_ns;
 use super::{Live, Placement};
 use crate::event::{Aggregate, Counters};
 use crate::kernel::Machine;
@@ -42,11 +43,13 @@ impl Live {
         }
         let counters = self.counters(&machine, placement.id, placement.slot);
         drop(machine);
+        self.keep_limits(&status, &placement);
         let mut status = ProbeStatus {
             counters: before.counters(counters),
             enabled: false,
             ..status
         };
+        self.budget.take_out(status.id, known_ns(&status));
         status.cost.cpus = None;
         // The map elements are freed once the reader has seen all of its records.
         self.shared.retire(Retired {

@@ -565,7 +565,13 @@ impl Live {
             .family
             .as_ref()
             .and_then(|tracker| tracker.targets.running(executable));
-        if let Some(process) = other.and_then(|pid| Process::open(pid).ok()) {
+        let opened = other.and_then(|pid| Process::open(pid).ok());
+        let is_target = |process: &Process| {
+            let tracker = self.family.as_ref();
+            // If it is one now, its pid was not another process's meanwhile.
+            tracker.is_some_and(|tracker| tracker.targets.is_running(process.pid()))
+        };
+        if let Some(process) = opened.filter(is_target) {
             one.modules.set_process(Arc::new(process));
         }
     }

@@ -11,6 +11,7 @@ use crate::session::actor::{Backend as _, Message};
 use crate::session::live::budget::{Over, Spent};
 use crate::session::live::trap_cost::{trap_cost, trap_ns};
 use crate::session::probes::{Probe, ProbeMap};
+use crate::session::{ProbeStatus, SessionSpending};
 
 impl Live {
     /// The trap cost of one hit, once it is known.
@@ -24,7 +25,7 @@ impl Live {
     /// Charges the probes for their cost since the last time, `passed` ago. Returns those that cost
     /// too much.
     pub(super) fn charge(&mut self, probes: &ProbeMap<Placement>, passed: Duration) -> Vec<Over> {
-        if probes.is_empty() {
+        if probes.is_empty() && self.budget.is_settled() {
             return Vec::new();
         }
         match self.trap {
@@ -38,12 +39,16 @@ impl Live {
         Vec::new()
     }
 
+    /// The cost of all probes until now, with those that were taken out.
+    pub(super) fn spending_of(&self, probes: &ProbeMap<Placement>) -> SessionSpending {
+        let spent: Vec<Spent> = probes.iter().map(|probe| self.spent(probe)).collect();
+        self.budget.spending(&spent)
+    }
+
     fn spent(&self, probe: &Probe<Placement>) -> Spent {
-        let status = self.status(probe);
-        let total_ns = status.cost.total_ns(&status.counters);
         Spent {
             probe: probe.id,
-            ns: total_ns.unwrap_or(status.counters.bpf_ns),
+            ns: known_ns(&self.status(probe)),
             limit: probe.spec.options.cpu,
         }
     }
@@ -68,6 +73,12 @@ impl Live {
             self.warn(not_known(&error.to_string()));
         }
     }
+}
+
+/// The cost of a probe at its present place, as far as it is known.
+pub(super) fn known_ns(status: &ProbeStatus) -> u64 {
+    let total_ns = status.cost.total_ns(&status.counters);
+    total_ns.unwrap_or(status.counters.bpf_ns)
 }
 
 fn not_known(why: &str) -> String {

@@ -19,7 +19,10 @@ use crate::session::sites::linker::Linker;
 use crate::session::sites::module_numbers::ModuleNumbers;
 use crate::sources::Sources;
 use crate::stack::PlacedModule;
-use crate::target::{ExecutableFile, MappedModule as MappedFile, Mapping, Process, TargetError};
+use crate::target::{
+    ExecutableFile, MappedModule as MappedFile, Mapping, Process, TargetError, has_exited,
+    read_words,
+};
 
 /// Modules that are not mapped any more and stay known.
 const MAX_GONE: usize = 256;
@@ -30,6 +33,8 @@ pub(in crate::session) struct TargetModule {
     pub(in crate::session) file: MappedFile,
     /// The file held open: no process may have it mapped any more, and another may be at its path.
     held: Option<Arc<OwnedFd>>,
+    /// The process that has it mapped. `None` if that is no process.
+    process: Option<Arc<OwnedFd>>,
     options: DebugOptions,
     sources: Sources,
     linker: Arc<Linker>,
@@ -66,6 +71,11 @@ impl TargetModule {
                 return Ok(known.clone());
             }
             let debug = DebugModule::open_as(&self.open_path(), &self.file.path, &self.options)?;
+            if self.is_of_another() {
+                return Err(DebugInfoError::Exited {
+                    path: self.file.path.clone(),
+                });
+            }
             Ok(OpenedFile {
                 debug: Arc::new(debug),
                 shapes: Arc::default(),
@@ -82,6 +92,16 @@ impl TargetModule {
             Some(held) => PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd())),
             None => self.file.open_path.clone(),
         }
+    }
+
+    /// Returns true if what was opened may belong to another process, which has the pid by now.
+    fn is_of_another(&self) -> bool {
+        let is_by_pid = self.held.is_none();
+        is_by_pid
+            && self
+                .process
+                .as_ref()
+                .is_some_and(|process| has_exited(process))
     }
 
     /// Returns true if `address` is in the function that begins at `entry`.
@@ -211,12 +231,15 @@ impl TargetModule {
     /// The file with its present mappings, and the earlier knowledge of it.
     fn mapped_as(&self, now: &Self) -> Self {
         let opened = PoolCell::new();
-        if let Some(known) = self.opened.get() {
+        if let Some(known) = self.opened.get()
+            && !matches!(known, Err(error) if matches!(**error, DebugInfoError::Exited { .. }))
+        {
             opened.get_or_init(|| known.clone());
         }
         Self {
             file: now.file.clone(),
             held: self.held.clone().or_else(|| now.held.clone()),
+            process: now.process.clone(),
             options: now.options.clone(),
             sources: now.sources.clone(),
             linker: Arc::clone(&now.linker),
@@ -263,6 +286,7 @@ impl Modules {
         let files = process.modules()?;
         let linker = Arc::new(Linker::of(&files, &options));
         let sources = Sources::of_process(process, &options.sources);
+        let pidfd = process.held().map(Arc::new)?;
         let module = |file| {
             // A debug file that the user named belongs to the executable.
             let mut options = options.clone();
@@ -273,6 +297,7 @@ impl Modules {
             Arc::new(TargetModule {
                 file,
                 held: None,
+                process: Some(Arc::clone(&pidfd)),
                 options,
                 sources: sources.clone(),
                 linker: Arc::clone(&linker),
@@ -310,6 +335,7 @@ impl Modules {
         let module = TargetModule {
             file,
             held: None,
+            process: None,
             options: options.clone(),
             sources: sources.clone(),
             linker: Arc::default(),
@@ -439,9 +465,18 @@ impl Modules {
         })
     }
 
-    /// The process that has them mapped. `None` if there is none.
-    pub(in crate::session) fn pid(&self) -> Option<u32> {
-        self.pid
+    /// Words of the process that has them mapped. Nothing once it has exited.
+    pub(in crate::session) fn words(&self, addresses: &[u64]) -> Vec<Option<u64>> {
+        let process = self.mapped().first().and_then(|main| main.process.as_ref());
+        let (Some(pid), Some(process)) = (self.pid, process) else {
+            return Vec::new();
+        };
+        let words = read_words(pid, addresses);
+        // Another process may have the pid by now.
+        match has_exited(process) {
+            false => words,
+            true => Vec::new(),
+        }
     }
 
     /// The modules that were mapped at the last look.

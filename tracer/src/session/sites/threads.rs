@@ -8,7 +8,6 @@ use std::fs;
 
 use crate::debuginfo::thread_db::ThreadList;
 use crate::session::sites::modules::Modules;
-use crate::target::read_words;
 
 /// Threads that are read of one process.
 const MAX_THREADS: usize = 1 << 12;
@@ -37,7 +36,7 @@ pub(in crate::session) fn threads(pid: u32, modules: &Modules) -> Option<Vec<Fou
     }
     let (list, linker) = (list?, linker?);
     let ids = ids(pid);
-    let word = |address: u64| read_words(pid, &[address]).into_iter().next().flatten();
+    let word = |address: u64| modules.words(&[address]).into_iter().next().flatten();
     let mut found = Vec::new();
     for head in list.heads {
         let head = linker.wrapping_add(head);

@@ -13,7 +13,6 @@ use crate::debuginfo::names::demangle;
 use crate::lang::ast::{Location, LocationKind, ProbeSpec};
 use crate::session::sites::located::ProbeLocation;
 use crate::session::sites::modules::{Modules, TargetModule};
-use crate::target::read_words;
 
 /// Words that are read of a process for one function.
 const MAX_WORDS: usize = 256;
@@ -112,9 +111,6 @@ impl<'m> IndirectFunction<'m> {
 
     /// The variants that words of the process's modules lead to.
     fn in_use(&self, modules: &Modules) -> Vec<IfuncVariant> {
-        let Some(pid) = modules.pid() else {
-            return Vec::new();
-        };
         let mut words = Vec::new();
         for module in modules.mapped() {
             let (Ok(debug), Some(bias)) = (module.debug(), module.bias()) else {
@@ -126,7 +122,7 @@ impl<'m> IndirectFunction<'m> {
         }
         words.truncate(MAX_WORDS);
         let mut variants: Vec<IfuncVariant> = Vec::new();
-        for target in read_words(pid, &words).into_iter().flatten() {
+        for target in modules.words(&words).into_iter().flatten() {
             let Some(variant) = variant_at(modules, RunAddr(target)) else {
                 continue;
             };

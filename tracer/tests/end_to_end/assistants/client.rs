@@ -22,12 +22,8 @@ impl RawClient {
     #[track_caller]
     pub(super) fn start(args: &[&str]) -> Self {
         let mut client = Self::silent(args);
-        let hello = json!({
-            "protocolVersion": "2025-06-18",
-            "capabilities": {},
-            "clientInfo": { "name": "test", "version": "1" },
-        });
-        let answer = client.ask("initialize", hello);
+        let id = client.hello();
+        let answer = client.answer(id);
         assert_eq!(answer["result"]["serverInfo"]["name"], "tracer", "{answer}");
         client.send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
         client
@@ -41,6 +37,17 @@ impl RawClient {
             command.env("XDG_CONFIG_HOME", "/nonexistent");
         });
         Self { server, last: 0 }
+    }
+
+    /// Sends the first request. Returns its id.
+    #[track_caller]
+    pub(super) fn hello(&mut self) -> u64 {
+        let hello = json!({
+            "protocolVersion": "2025-06-18",
+            "capabilities": {},
+            "clientInfo": { "name": "test", "version": "1" },
+        });
+        self.request("initialize", hello)
     }
 
     /// A server for one process.

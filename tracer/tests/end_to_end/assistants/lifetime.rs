@@ -145,6 +145,94 @@ fn emergency_stop_removes_all_probes_and_refuses_others() {
 }
 
 #[test]
+fn emergency_stop_waits_for_no_other_request() {
+    if !needs::kernel() {
+        return;
+    }
+    let target = worker();
+    let mut client = RawClient::of(&target, &[]);
+    client.add("count work");
+    // As many as may wait, and more.
+    let arguments = json!({ "wait_ms": 30_000 });
+    let params = json!({ "name": "read_events", "arguments": arguments });
+    for _ in 0..100 {
+        client.request("tools/call", params.clone());
+    }
+    client.server.stdout.wait_line("a refusal", 0, |line| {
+        line.contains("more than 64 requests at a time")
+    });
+    let began = Instant::now();
+    let stopped = client.done("stop_everything", json!({}));
+    assert_eq!(
+        stopped["removed"].as_array().map(Vec::len),
+        Some(1),
+        "{stopped}"
+    );
+    assert!(began.elapsed() < SOON + BUSY, "{:?}", began.elapsed());
+}
+
+#[test]
+fn audit_file_has_requests_that_are_mistakes() {
+    if !needs::kernel() {
+        return;
+    }
+    let target = worker();
+    let audit = scratch("assistant-audit-mistakes").join("audit.jsonl");
+    let _ = fs::remove_file(&audit);
+    let path = audit.to_str().expect("test paths are UTF-8");
+    let mut client = RawClient::of(&target, &["--audit", path]);
+    let mut codes = Vec::new();
+    for (method, params) in [
+        ("ping", json!({})),
+        ("tools/call", json!({ "nam": "find_processes" })),
+        ("tools/call", json!({ "name": "no_such_tool" })),
+        ("resources/read", json!({})),
+        ("resources/subscribe", json!({ "uri": "tracer://source/x" })),
+        ("completion/complete", json!({})),
+        ("logging/setLevel", json!({ "level": "debug" })),
+        ("no/such/method", json!({ "secret": 1 })),
+    ] {
+        let answer = client.ask(method, params);
+        codes.push(answer["error"]["code"].as_i64());
+    }
+    let (bad, none) = (Some(-32602), Some(-32601));
+    assert_eq!(codes, [None, bad, bad, bad, none, none, none, none]);
+    client.server.close_input();
+    client.server.wait();
+    let text = fs::read_to_string(&audit).expect("it is there");
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let asked = lines.iter().filter(|line| line["type"] == "asked");
+    let methods: Vec<&str> = asked
+        .clone()
+        .filter_map(|line| line["method"].as_str())
+        .collect();
+    assert_eq!(
+        methods,
+        [
+            "initialize",
+            "ping",
+            "tools/call",
+            "tools/call",
+            "resources/read",
+            "resources/subscribe",
+            "completion/complete",
+            "logging/setLevel",
+            "no/such/method",
+        ]
+    );
+    let shown = |request: &Value| {
+        let mut lines = lines.iter().filter(|line| line["type"] == "shown");
+        lines.any(|line| line["request"] == *request)
+    };
+    assert!(asked.clone().all(|line| shown(&line["request"])), "{text}");
+    assert!(text.contains("\"nam\":\"find_processes\""), "{text}");
+    assert!(text.contains("\"secret\":1"), "{text}");
+}
+
+#[test]
 fn audit_file_has_every_request_and_answer() {
     if !needs::kernel() {
         return;
@@ -220,12 +308,12 @@ fn nothing_is_answered_once_the_audit_file_cannot_be_written() {
     let mut target = worker();
     let pid = target.pid().to_string();
     // Full from the beginning.
-    let mut client = RawClient::of(&target, &["--audit", "/dev/full"]);
+    let mut client = RawClient::silent(&["--pid", &pid, "--audit", "/dev/full"]);
     let began = Instant::now();
-    client.request("tools/call", json!({ "name": "find_processes" }));
+    client.hello();
     ends(&mut client, began, 2);
     let answers = client.server.stdout.lines();
-    assert_eq!(answers.len(), 1, "only that of `initialize`: {answers:?}");
+    assert_eq!(answers.len(), 0, "{answers:?}");
     let said = client.server.stderr.lines().join("\n");
     assert!(said.contains("cannot write the audit file"), "{said}");
     // Full in the middle: its reader leaves.

@@ -1,5 +1,6 @@
 //! Attempts of an assistant to get past its limits: targets, sources, life, events, rate, cost, number of probes.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -306,4 +307,178 @@ fn writes_into_the_program_are_refused() {
         guarded.clone().is_err_and(|why| why.contains("semaphore")),
         "{guarded:?}"
     );
+}
+
+#[test]
+fn hits_go_on_when_the_process_becomes_another_program() {
+    if !needs::kernel() {
+        return;
+    }
+    let mut target = worker();
+    let mut client = RawClient::of(&target, &["--max-hits", "5"]);
+    let probes = [
+        "log work",
+        "snapshot work hits 5",
+        "span work",
+        "trace work hits 5",
+    ]
+    .map(|one| client.add(one));
+    target.call(3);
+    for probe in &probes[..3] {
+        wait_for("the first events", || {
+            (client.events(probe).len() == 3).then_some(())
+        });
+    }
+    wait_for("the end of the third call", || {
+        let events = client.events(&probes[3]);
+        let is_end =
+            |event: &Value| event["step"]["call"] == 3 && event["step"]["kind"] == "return";
+        events.iter().any(is_end).then_some(())
+    });
+    let again = c("mcp-worker", "e2e_worker.c", &[]);
+    let from = target.stdout.count();
+    target.say(&format!("exec {} 0 stay", again.display()));
+    target
+        .stdout
+        .wait_line("`ready`", from, |line| line == "ready");
+    let mut placed = 0;
+    wait_for("the probes", || {
+        let list = client.done("list_probes", json!({}));
+        let notes = list["notes"].as_array().expect("notes").iter();
+        placed += notes
+            .filter(|note| {
+                note.as_str()
+                    .is_some_and(|note| note.contains("attached again,"))
+            })
+            .count();
+        (placed == probes.len()).then_some(())
+    });
+    target.call(10);
+    for probe in &probes {
+        wait_for("its end", || {
+            (client.listed(probe)["live"] == false).then_some(())
+        });
+    }
+    for probe in &probes[..3] {
+        wait_for("the last event", || {
+            (client.events(probe).len() >= 5).then_some(())
+        });
+    }
+    for probe in &probes[..3] {
+        assert_eq!(client.events(probe).len(), 5, "{probe}");
+    }
+    let calls: BTreeSet<u64> = client
+        .events(&probes[3])
+        .iter()
+        .filter_map(|event| event["step"]["call"].as_u64())
+        .collect();
+    assert_eq!(calls, (1..=5).collect(), "numbers of the traced calls");
+}
+
+#[test]
+fn cost_of_earlier_probes_holds_back_others() {
+    if !needs::kernel() {
+        return;
+    }
+    let mut target = worker();
+    target.say("call 2000000000");
+    // One that was ended for its cost, and is added again at once.
+    let mut client = RawClient::of(&target, &["--max-cpu", "5%"]);
+    let probe = client.add("count work");
+    wait_for("its end", || {
+        (client.listed(&probe)["live"] == false).then_some(())
+    });
+    let refused = client.tool("add_probe", json!({ "probe": "count work" }));
+    let refused = refused.expect_err("it would cost as much again");
+    assert!(refused.contains("more than 5% of a CPU"), "{refused}");
+    assert!(refused.contains("try again in "), "{refused}");
+    let cost = client.done("cost", json!({}));
+    assert!(cost["add_again_in_ms"].as_u64() > Some(0), "{cost}");
+    // Its cost stays when it is removed.
+    client.done("remove_probe", json!({ "probe": probe }));
+    let after = client.done("cost", json!({}));
+    assert!(
+        after["total_ns"].as_u64() >= cost["total_ns"].as_u64(),
+        "{cost} {after}"
+    );
+    assert!(after["total_ns"].as_u64() > Some(0), "{after}");
+    // Time pays for it.
+    wait_for("its time", || {
+        client
+            .tool("add_probe", json!({ "probe": "count work" }))
+            .ok()
+    });
+    // Each too short to be over its own limit.
+    let mut client = RawClient::of(&target, &["--max-cpu", "1%"]);
+    let refused = (0..100).any(|number| {
+        let name = format!("short{number}");
+        let added = client.tool(
+            "add_probe",
+            json!({ "probe": format!("count work as {name}") }),
+        );
+        if added.is_ok() {
+            client.done("remove_probe", json!({ "probe": name }));
+        }
+        added.is_err_and(|why| why.contains("more than 1% of a CPU"))
+    });
+    assert!(refused, "{}", client.done("cost", json!({})));
+}
+
+#[test]
+fn live_probes_have_names_of_their_own() {
+    if !needs::kernel() {
+        return;
+    }
+    let mut target = worker();
+    let mut client = RawClient::of(&target, &[]);
+    client.add("log work \"{number}\" hits 1 as mine");
+    for taken in ["log rest as mine", "count work as p1", "count work as p77"] {
+        let refused = client.tool("add_probe", json!({ "probe": taken }));
+        let refused = refused.expect_err("two would have the name");
+        assert!(
+            refused.contains("another probe may have the name"),
+            "{refused}"
+        );
+    }
+    target.call(2);
+    wait_for("its end", || {
+        (client.listed("mine")["live"] == false).then_some(())
+    });
+    // The name is free, and means the live probe from now on.
+    client.add("count rest as mine");
+    let refused = client.tool("add_probe", json!({ "probe": "log rest as mine" }));
+    assert!(refused.is_err(), "{refused:?}");
+    let removed = client.done("remove_probe", json!({ "probe": "mine" }));
+    assert_eq!(
+        removed["removed"]["text"], "count rest as mine",
+        "{removed}"
+    );
+    let removed = client.done("remove_probe", json!({ "probe": "mine" }));
+    assert_eq!(removed["removed"]["hits"], 2, "{removed}");
+    // Those that are being added at the same time have their names, too.
+    let params = json!({ "name": "add_probe", "arguments": { "probe": "count work as one" } });
+    let asked: Vec<u64> = (0..10)
+        .map(|_| client.request("tools/call", params.clone()))
+        .collect();
+    let added = asked
+        .iter()
+        .filter(|&&id| outcome(&client.answer(id)).is_ok())
+        .count();
+    assert_eq!(added, 1);
+}
+
+#[test]
+fn options_of_the_server_are_not_recommended() {
+    if !needs::kernel() {
+        return;
+    }
+    let target = Program::ready(&c("mcp-account", "mcp/account.c", &[]), &[]);
+    let mut client = RawClient::of(&target, &[]);
+    let probe = "count pay by account->password";
+    let checked = client.done("check_probe", json!({ "probe": probe }));
+    let refused = checked["refused"].to_string();
+    assert!(refused.contains("redacted"), "{checked}");
+    assert!(!refused.contains("--"), "{checked}");
+    let refused = client.tool("add_probe", json!({ "probe": probe }));
+    assert!(refused.is_err_and(|why| !why.contains("--")));
 }
