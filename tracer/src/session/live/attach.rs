@@ -155,7 +155,9 @@ impl Live {
             first_request: 0,
             first_cookie: 0,
         };
+        let executable = planned.executable;
         let part = self.attach_part(new, place, planned)?;
+        self.has_place_in(executable);
         let placement = Placement {
             id,
             first: first.clone(),
@@ -164,6 +166,7 @@ impl Live {
             control: self.limits(new.spec),
             parts: vec![part.part],
             planned: Vec::new(),
+            placed: vec![executable],
             requests: part.requests,
             kind: match new.spec.action.kind().sites() {
                 // Hits that find the object are not among those of the probe.
@@ -193,7 +196,11 @@ impl Live {
         probe: &mut Probe<Placement>,
         plan: Result<LivePlan, Diagnostic>,
     ) {
-        let all: Vec<ExecutableId> = self.executables.iter().map(|one| one.id).collect();
+        let all: Vec<(ExecutableId, String)> = self
+            .executables
+            .iter()
+            .map(|one| (one.id, one.name()))
+            .collect();
         let (id, name, spec) = (probe.id, probe.name.clone(), Arc::clone(&probe.spec));
         let new = NewProbe {
             id,
@@ -235,9 +242,16 @@ impl Live {
             }
             Err(error) => {
                 // It is not tried again at each process.
-                placement.planned = all;
+                for (executable, file) in all {
+                    if placement.lacks(executable) {
+                        placement.planned.push(executable);
+                        notes.push(format!("no site in `{file}`: {}", error.message));
+                    }
+                }
                 placement.none_are_planned();
-                notes.push(error.to_string());
+                if notes.is_empty() {
+                    notes.push(error.to_string());
+                }
             }
         }
         for note in notes {
@@ -260,8 +274,11 @@ impl Live {
     ) -> Result<Vec<String>, Diagnostic> {
         // A library that several programs use has its sites once.
         let file = &planned.probe.module.file;
+        let executable = planned.executable;
         let mut parts = placement.parts.iter();
         if !planned.is_more && parts.any(|part| part.module.file.is_file_of(file)) {
+            placement.placed.push(executable);
+            self.has_place_in(executable);
             return Ok(Vec::new());
         }
         let place = PartPlace {
@@ -279,6 +296,8 @@ impl Live {
             trace,
             ..
         } = self.attach_part(new, place, planned)?;
+        placement.placed.push(executable);
+        self.has_place_in(executable);
         placement.traces_now(trace);
         placement.parts.push(part);
         placement.requests.extend(requests);
@@ -287,6 +306,13 @@ impl Live {
             placement.kind = dearer(placement.kind, kind);
         }
         Ok(notes)
+    }
+
+    /// A probe has a place in an executable.
+    fn has_place_in(&mut self, executable: ExecutableId) {
+        if let Some(executable) = self.executables.get_mut(executable) {
+            executable.has_place = true;
+        }
     }
 
     fn attach_part(

@@ -241,6 +241,48 @@ fn file_that_is_replaced_is_probed_in_both_builds() {
 }
 
 #[test]
+fn new_build_without_a_place_is_told_and_the_old_one_goes_on() {
+    if !needs::kernel() {
+        return;
+    }
+    let folder = scratch("placeless-upgrade");
+    let installed = folder.join("selected-placeless");
+    let put = |build: &[&str]| {
+        let new = folder.join("selected-placeless.new");
+        std::fs::copy(c("selected-placeless", SOURCE, build), &new).expect("a copy");
+        std::fs::rename(&new, &installed).expect("a file in the same folder");
+    };
+    put(&["-O0"]);
+    let mut old = Program::ready(&installed, &["1", "stay"]);
+    let exe = installed.to_str().expect("UTF-8");
+    let mut args = vec!["attach", "--exe", exe, "-o", "json", "--max-cpu", "off"];
+    args.extend(["-e", "count work", "-e", "count rest as rest"]);
+    let tracer = Tracer::start(&args);
+    tracer.wait_tracing();
+    // It has `rest`, but not `work`.
+    put(&["-O0", "-Dwork=labour"]);
+    let partly = format!("note: `{exe}` is another file now, and has 1 of the 2 probes");
+    tracer.stderr.wait_line(&partly, 0, |line| line == partly);
+    // It has neither.
+    put(&["-O0", "-Dwork=labour", "-Drest=repose"]);
+    let no_place = format!("note: `{exe}` is another file now, and no probe has a place in it");
+    tracer
+        .stderr
+        .wait_line(&no_place, 0, |line| line == no_place);
+    let mut new = Program::ready(&installed, &["0", "stay"]);
+    let runs = format!(
+        "note: process {} runs `{exe}`, in which no probe has a place",
+        new.pid()
+    );
+    tracer.stderr.wait_line(&runs, 0, |line| line == runs);
+    old.call(2);
+    new.call(3);
+    let finished = tracer.interrupt();
+    finished.assert_says(&["warning: p1: no site in `selected-placeless`: no function `work`"]);
+    assert_eq!(counter(&finished.summary("p1"), "hits"), 2, "{finished}");
+}
+
+#[test]
 fn process_that_is_quicker_than_the_probes_is_told_with_the_time_that_was_not_seen() {
     if !needs::kernel() {
         return;
