@@ -188,6 +188,8 @@ impl Live {
 /// The note on sites whose code is no longer mapped. `None` if all of it is mapped, or if the whole
 /// module is gone.
 fn moved_text(module: &TargetModule, sites: &[SiteRequest], modules: &Modules) -> Option<String> {
+    // Nothing is known of the mappings of a program that no process runs yet.
+    modules.pid()?;
     let file = &module.file;
     let mut mapped = modules.mapped().iter();
     let now = mapped.find(|now| now.file.is_file_of(file))?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::support::build::{c, probe_line, scratch};
@@ -421,6 +422,41 @@ fn program_that_nobody_runs_yet_is_waited_for() {
     let finished = tracer.interrupt();
     let expected = BTreeMap::from([(pid.into(), whole_run(1, 3))]);
     assert_eq!(by_process(&finished.events()), expected, "{finished}");
+}
+
+#[test]
+fn awaited_file_that_is_rebuilt_before_it_runs_is_probed_without_a_warning() {
+    if !needs::kernel() {
+        return;
+    }
+    let installed = scratch("awaited-rebuild").join("selected-rebuild");
+    let put = |build| {
+        let new = installed.with_extension("new");
+        std::fs::copy(worker("selected-rebuild", build), &new).expect("a copy");
+        std::fs::rename(&new, &installed).expect("a file in the same folder");
+    };
+    put(1);
+    let exe = installed.to_str().expect("UTF-8");
+    let tracer = select(&["--wait", "--exe", exe], &[]);
+    let waiting = format!("waiting for a process that runs {exe}");
+    tracer.stderr.wait_line(&waiting, 0, |line| line == waiting);
+    put(2);
+    tracer.stderr.wait_line("the new file", 0, |line| {
+        line.contains("is another file now, and has the probes")
+    });
+    let mut new = Program::ready(&installed, &["1", "stay"]);
+    // The session has looked at the mappings by then.
+    new.signal(Signal::STOP);
+    tracer.wait_note(&format!("process {} is stopped", new.pid()));
+    new.signal(Signal::CONT);
+    tracer.wait_note(&format!("process {} runs again", new.pid()));
+    new.call(2);
+    tracer.wait_events(2 + 2);
+    let finished = tracer.interrupt();
+    assert!(
+        !finished.stderr.join("\n").contains("warning"),
+        "{finished}"
+    );
 }
 
 #[test]
