@@ -582,8 +582,8 @@ impl Backend for Live {
         self.executables.count() != before
     }
 
-    fn installed(&mut self, probes: &ProbeMap<Placement>) {
-        self.tell_early(probes.iter().next().is_some());
+    fn installed(&mut self, probes: &ProbeMap<Placement>, time_ns: u64) {
+        self.tell_early(probes.iter().next().map(|_| time_ns));
     }
 
     fn tell_programs(&mut self, probes: &ProbeMap<Placement>) {

@@ -211,6 +211,8 @@ pub(super) struct FamilyTracker {
     pub(super) counts: FollowedProcesses,
     /// Processes that were gone before they could join.
     pub(super) gone: BTreeSet<u32>,
+    /// The launched process was gone, too, and had executed a program that nobody knows.
+    pub(super) launched_is_unknown: bool,
     pub(super) departures: DepartureNotes,
 }
 
@@ -245,6 +247,7 @@ impl FamilyTracker {
             named: 0,
             cgroups_named: 0,
             gone: BTreeSet::new(),
+            launched_is_unknown: false,
             departures: DepartureNotes::new(),
         }
     }

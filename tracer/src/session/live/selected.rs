@@ -459,12 +459,13 @@ impl Live {
         }
     }
 
-    /// Reports the processes that came before the first probes were in.
-    pub(super) fn tell_early(&mut self, has_probes: bool) {
+    /// Reports the processes that came before the first probes were in. `since_ns` is the time of these, if there
+    /// are any.
+    pub(super) fn tell_early(&mut self, since_ns: Option<u64>) {
         let Some(tracker) = &mut self.family else {
             return;
         };
-        tracker.probes_since_ns = Some(if has_probes { monotonic_ns() } else { 0 });
+        tracker.probes_since_ns = Some(since_ns.unwrap_or(0));
         for EarlyProcess { joined, since_ns } in std::mem::take(&mut tracker.early) {
             self.tell_joined(joined, since_ns);
         }
@@ -545,13 +546,21 @@ impl Live {
             if tracker.gone.len() >= MAX_GONE {
                 tracker.gone.clear();
             }
-            if !tracker.gone.insert(member.process) {
+            let is_first = tracker.gone.insert(member.process);
+            let selected = tracker.selected.as_ref();
+            let is_launched =
+                selected.is_some_and(|selected| selected.launched == Some(member.process));
+            if !is_first {
+                if is_launched && !std::mem::replace(&mut tracker.launched_is_unknown, true) {
+                    // It has executed another program, which nobody knows.
+                    tracker.counts.followed = tracker.counts.followed.saturating_sub(1);
+                    tracker.counts.too_short += 1;
+                }
                 return;
             }
             // The kernel side knew it, so its hits in known programs were seen. All programs are known if
-            // they were selected by their files.
-            let selected = tracker.selected.as_ref();
-            match selected.is_some_and(SelectedTargets::knows_files) {
+            // they were selected by their files, and so is the first one of a launched process.
+            match is_launched || selected.is_some_and(SelectedTargets::knows_files) {
                 true => tracker.counts.followed += 1,
                 false => tracker.counts.too_short += 1,
             }
