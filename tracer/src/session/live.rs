@@ -35,6 +35,7 @@ use accounts::closed::ClosedAccounts;
 pub(super) use arrival::{Arrival, NewMember};
 pub(crate) use budget::percent;
 use calls::PartTrace;
+use departures::DepartureNotes;
 pub(crate) use executables::ExecutableId;
 pub(super) use family::FamilyWatch;
 use places::ModulePlaces;
@@ -104,6 +105,8 @@ pub(super) struct Live {
     executed: Vec<u32>,
     /// Follows the processes that the target forks, if requested.
     family: Option<family::FamilyTracker>,
+    /// Notes on targets that leave or stop.
+    departures: DepartureNotes,
     /// For threads that send messages.
     messages: Sender<LiveMessage>,
     /// The places of modules in each process. `None` if all have those of the first: it forked them.
@@ -267,6 +270,7 @@ impl Live {
             trap: known_trap.map_or(TrapKnowledge::Unknown, TrapKnowledge::Known),
             machine: Arc::new(Mutex::new(machine)),
             family: family.map(family::FamilyTracker::new),
+            departures: DepartureNotes::new(),
             placements: 0,
             loader: None,
             epoch: 0,

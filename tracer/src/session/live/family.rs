@@ -21,7 +21,7 @@ use rustix::event::epoll;
 use tracer_common::forks::{EXECUTED, FORKED, FamilyMessage};
 
 use super::accounts::closed::TargetEnd;
-use super::departures::{Departure, DepartureNotes};
+use super::departures::Departure;
 use super::executables::EarlyProcess;
 use super::{Live, LiveMessage};
 use crate::base::causes::chain;
@@ -213,7 +213,6 @@ pub(super) struct FamilyTracker {
     pub(super) gone: BTreeSet<u32>,
     /// The launched process was gone, too, and had executed a program that nobody knows.
     pub(super) launched_is_unknown: bool,
-    pub(super) departures: DepartureNotes,
 }
 
 impl FamilyTracker {
@@ -248,7 +247,6 @@ impl FamilyTracker {
             cgroups_named: 0,
             gone: BTreeSet::new(),
             launched_is_unknown: false,
-            departures: DepartureNotes::new(),
         }
     }
 }

@@ -73,6 +73,24 @@ fn targets_that_leave_or_stop_are_told_once_and_the_others_go_on() {
 }
 
 #[test]
+fn stop_of_the_one_process_is_told() {
+    if !needs::kernel() {
+        return;
+    }
+    let path = c("departing-one", SOURCE, &["-O0"]);
+    let mut worker = Program::ready(&path, &["1", "stay"]);
+    let tracer = Tracer::json(worker.pid(), &["count work"]);
+    tracer.wait_tracing();
+    worker.signal(Signal::STOP);
+    tracer.wait_note(&format!("process {} is stopped", worker.pid()));
+    worker.signal(Signal::CONT);
+    tracer.wait_note(&format!("process {} runs again", worker.pid()));
+    worker.call(2);
+    let finished = tracer.interrupt();
+    assert_eq!(counter(&finished.summary("p1"), "hits"), 2, "{finished}");
+}
+
+#[test]
 fn program_that_a_target_executes_is_one_too_if_it_matches() {
     if !needs::kernel() {
         return;
