@@ -64,6 +64,7 @@ use crate::session::locks::lock;
 use crate::session::prepare::ReadySite;
 use crate::session::prepare::watch_part::ReadyWatch;
 use crate::session::reader::aggregates::{Adding, aggregates};
+use crate::session::reader::clock::monotonic_ns;
 use crate::session::reader::objects::WatchNews;
 use crate::session::reader::retired::CountersBefore;
 use crate::session::shared::SharedState;
@@ -90,8 +91,14 @@ pub(super) struct Live {
     loader: Option<u32>,
     /// The program that the target executes.
     image: Option<ImageId>,
+    /// Last time when it was looked at, in ns of `CLOCK_MONOTONIC`.
+    image_seen_ns: u64,
+    /// Time of the last look before the target executed its program.
+    executed_after_ns: u64,
     /// Number of programs that it has executed.
     epoch: u64,
+    /// The epoch in which each probe was attached last.
+    attached_in: BTreeMap<ProbeId, u64>,
     budget: CpuBudget,
     trap: TrapKnowledge,
     /// Removed probes with their final counts.
@@ -142,6 +149,8 @@ pub(super) struct Placement {
     requests: Vec<SiteRequest>,
     /// The dearest of the instructions, for the kernel.
     kind: SiteKind,
+    /// The probe was in the program that the target ran before.
+    follows_exec: bool,
     /// The probe is done, and these are sites of a place that the module has left since.
     stale: bool,
     /// The user has a note that the probe is over its rate.
@@ -273,7 +282,10 @@ impl Live {
             departures: DepartureNotes::new(),
             placements: 0,
             loader: None,
+            image_seen_ns: monotonic_ns(),
+            executed_after_ns: 0,
             epoch: 0,
+            attached_in: BTreeMap::new(),
             removed: Vec::new(),
             closed: ClosedAccounts::default(),
             last_calls: BTreeMap::new(),
@@ -410,9 +422,11 @@ impl Backend for Live {
     fn placed(&mut self, probe: &Probe<Placement>, anew: bool) {
         let name = &probe.name;
         if anew {
-            self.shared.note(format!(
-                "{name}: attached again, because its module has moved"
-            ));
+            let placement = probe.placement();
+            let reason = placement.map(|placement| self.reason_of_new_place(placement));
+            let reason = reason.unwrap_or_default();
+            self.shared
+                .note(format!("{name}: attached again, {reason}"));
             return;
         }
         let module = probe.spec.location.module.as_deref().unwrap_or_default();

@@ -158,6 +158,7 @@ impl Live {
         let executable = planned.executable;
         let part = self.attach_part(new, place, planned)?;
         self.has_place_in(executable);
+        let before = self.attached_in.insert(new.id, self.epoch);
         let placement = Placement {
             id,
             first: first.clone(),
@@ -173,6 +174,7 @@ impl Live {
                 ActionSites::Memory => SiteKind::Watchpoint,
                 _ => part.kind,
             },
+            follows_exec: before.is_some_and(|before| before != self.epoch),
             stale: false,
             told_limited: false,
             told_unaccounted: false,
