@@ -211,6 +211,8 @@ pub(super) struct FamilyTracker {
     pub(super) counts: FollowedProcesses,
     /// Processes that were gone before they could join.
     pub(super) gone: BTreeSet<u32>,
+    /// The user knows that more processes match than can be probed.
+    pub(super) told_too_many: bool,
     /// The launched process was gone, too, and had executed a program that nobody knows.
     pub(super) launched_is_unknown: bool,
 }
@@ -246,6 +248,7 @@ impl FamilyTracker {
             named: 0,
             cgroups_named: 0,
             gone: BTreeSet::new(),
+            told_too_many: false,
             launched_is_unknown: false,
         }
     }

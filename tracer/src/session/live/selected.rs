@@ -24,7 +24,7 @@ use super::{Live, Placement};
 use crate::base::causes::chain;
 use crate::base::visible::Visible;
 use crate::event::TargetId;
-use crate::kernel::FamilyMember;
+use crate::kernel::{FamilyMember, KernelError};
 use crate::session::Notice;
 use crate::session::actor::Backend as _;
 use crate::session::followed::{Milliseconds, Unseen};
@@ -106,8 +106,22 @@ impl Live {
             }
             if let Err(error) = selected.admit(&process, member.is_reported, &mut tracker.family) {
                 tracker.counts.missed += 1;
-                if tracker.counts.missed <= MAX_NAMED {
-                    self.warn(format!("process {pid} cannot be probed: {}", chain(&error)));
+                let told = tracker.counts.missed;
+                match error {
+                    // Each further process would be told the same.
+                    KernelError::TooMany { .. } => {
+                        if !std::mem::replace(&mut tracker.told_too_many, true) {
+                            let hint = error.hint().unwrap_or_default();
+                            self.warn(format!(
+                                "process {pid} and further ones are not probed: {} ({hint})",
+                                chain(&error)
+                            ));
+                        }
+                    }
+                    _ if told <= MAX_NAMED => {
+                        self.warn(format!("process {pid} cannot be probed: {}", chain(&error)));
+                    }
+                    _ => {}
                 }
                 return;
             }
