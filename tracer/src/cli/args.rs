@@ -586,12 +586,29 @@ pub(super) struct Funcs {
 #[derive(ClapArgs, Debug)]
 pub(super) struct Doctor {
     #[command(flatten)]
-    pub(super) selectors: SelectorArgs,
+    selectors: SelectorArgs,
+    /// Short for `--pid`
+    #[arg(value_name = "PID", num_args = 0.., hide_short_help = true)]
+    process: Vec<String>,
     #[command(flatten)]
     pub(super) debug: DebugArgs,
     /// One JSON object
     #[arg(long)]
     pub(super) json: bool,
+}
+
+impl Doctor {
+    /// The selected processes. Empty if none are.
+    ///
+    /// # Errors
+    /// A selector is empty or malformed.
+    pub(super) fn selector(&self) -> Result<Selector, CommandFailure> {
+        let mut selector = self.selectors.selector()?;
+        for process in &self.process {
+            selector.add(SelectorKind::Pid, process)?;
+        }
+        Ok(selector)
+    }
 }
 
 impl DebugArgs {
@@ -669,6 +686,16 @@ mod tests {
         }
         assert_eq!(selected(&["801", "-p", "802,803"]).unwrap().pids.len(), 3);
         assert!(selected(&[]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn doctor_takes_a_process_without_its_option() {
+        let args = Args::try_parse_from(["tracer", "doctor", "801", "shop"]).unwrap();
+        let TracerCommand::Doctor(doctor) = args.command else {
+            unreachable!("doctor was typed");
+        };
+        let selector = doctor.selector().unwrap();
+        assert_eq!(selector.to_string(), "--pid 801 --pid shop");
     }
 
     #[test]

@@ -31,7 +31,7 @@ const PIDS_SHOWN: usize = 16;
 
 /// Runs the command.
 pub(super) fn run(args: &Doctor) -> Result<u8, CommandFailure> {
-    let selector = args.selectors.selector()?;
+    let selector = args.selector()?;
     let looked = if selector.is_empty() {
         None
     } else {

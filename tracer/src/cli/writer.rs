@@ -206,7 +206,7 @@ impl EventWriter {
                 self.check(written);
             }
             // Warnings report these, as far as they are few. Lists of probes are not requested.
-            Notice::TargetLeft(_) | Notice::Probes(_) => {}
+            Notice::TargetStopped { .. } | Notice::TargetLeft(_) | Notice::Probes(_) => {}
             Notice::TargetExited(code) => self.end(End::TargetExited(code)),
         }
     }

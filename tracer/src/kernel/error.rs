@@ -81,6 +81,14 @@ pub enum KernelError {
         /// Number of elements left.
         free: usize,
     },
+    /// A limit of what a session can select; see docs/limits.md.
+    #[error("no more than {most} {what} can be selected at once")]
+    TooMany {
+        /// The kind of what is selected.
+        what: &'static str,
+        /// The limit.
+        most: u32,
+    },
     /// All probes have been taken out for good.
     #[error("the session has ended")]
     Ended,
@@ -138,6 +146,7 @@ impl KernelError {
                 | Self::NoWatchpoint { .. }
                 | Self::Watched { .. }
                 | Self::Full { .. }
+                | Self::TooMany { .. }
         )
     }
 
@@ -188,6 +197,13 @@ impl KernelError {
                 "`tracer doctor` says what this kernel lacks; Linux 6.1 with BTF is needed".into(),
             ),
             Self::Full { .. } => Some("remove a probe, or name fewer lines".into()),
+            Self::TooMany { what: "names", .. } => {
+                Some("a pattern stands for several names, as in `--name 'worker-*'`".into())
+            }
+            Self::TooMany { what: "processes", .. } => {
+                Some("narrow the selection by another option, such as `--user` or `--name`".into())
+            }
+            Self::TooMany { what, .. } => Some(format!("select fewer {what}")),
             Self::Attach { source, .. } | Self::Watch { source, .. } if is_refused(source) => {
                 perf_event_hint()
             }
@@ -223,6 +239,7 @@ impl KernelError {
             }
             Self::NotPermitted { .. }
             | Self::Full { .. }
+            | Self::TooMany { .. }
             | Self::Attach { .. }
             | Self::Watch { .. }
             | Self::NoWatchpoint { .. }
@@ -252,6 +269,21 @@ fn is_refused(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_of_selections_name_the_limit_and_a_way_out() {
+        for (what, way_out) in [
+            ("processes", "narrow the selection"),
+            ("names", "a pattern"),
+            ("files", "select fewer files"),
+        ] {
+            let error = KernelError::TooMany { what, most: 2048 };
+            let told = format!("no more than 2048 {what} can be selected at once");
+            assert_eq!(error.to_string(), told);
+            let hint = error.hint().expect("a hint");
+            assert!(hint.starts_with(way_out), "{hint}");
+        }
+    }
 
     #[test]
     fn refused_programs_are_the_fault_of_the_build() {

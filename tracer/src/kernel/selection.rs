@@ -332,9 +332,5 @@ fn write_rule(source: io::Error) -> KernelError {
 
 /// The map of `most` entries is full.
 fn full(what: &'static str, most: u32) -> KernelError {
-    KernelError::Full {
-        what,
-        wanted: most as usize + 1,
-        free: most as usize,
-    }
+    KernelError::TooMany { what, most }
 }

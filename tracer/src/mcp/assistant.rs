@@ -278,7 +278,7 @@ impl AssistantSession {
                 });
                 self.kept.end();
             }
-            Notice::Probes(_) => {}
+            Notice::TargetStopped { .. } | Notice::Probes(_) => {}
         }
     }
 }

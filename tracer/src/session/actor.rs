@@ -112,7 +112,7 @@ impl<B: Backend> Actor<B> {
             Message::SkipId => {
                 self.probes.next_id();
             }
-            Message::Installed => self.backend.installed(&self.probes),
+            Message::Installed { time_ns } => self.backend.installed(&self.probes, time_ns),
             Message::ExpectSpans => self.backend.expect_spans(),
             Message::Announce(sites) => self.backend.announce(sites),
             Message::Remove { id, reply } => {

@@ -14,6 +14,7 @@ use crate::event::{Aggregate, ProbeId, TargetStatus};
 use crate::lang::ast::ProbeSpec;
 use crate::session::locks::lock;
 use crate::session::prepare::runtime::announced;
+use crate::session::reader::clock::monotonic_ns;
 use crate::session::reader::wait::Stopper;
 use crate::session::shared::SharedState;
 use crate::session::sites::modules::Modules;
@@ -108,7 +109,9 @@ impl Session {
     /// The probes that the session was started with are in, or refused. Processes that were waited for, or that
     /// came meanwhile, are reported now, with the time that was not seen.
     pub fn installed(&self) {
-        self.tell(Message::Installed);
+        // The owner may read this later, when the program of `run` has begun.
+        let time_ns = monotonic_ns();
+        self.tell(Message::Installed { time_ns });
     }
 
     /// Prepares for spans, if one of these probes makes some. Events of the probes that are installed from

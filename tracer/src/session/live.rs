@@ -35,6 +35,7 @@ use accounts::closed::ClosedAccounts;
 pub(super) use arrival::{Arrival, NewMember};
 pub(crate) use budget::percent;
 use calls::PartTrace;
+use departures::DepartureNotes;
 pub(crate) use executables::ExecutableId;
 pub(super) use family::FamilyWatch;
 use limits::KeptLimits;
@@ -64,6 +65,7 @@ use crate::session::locks::lock;
 use crate::session::prepare::ReadySite;
 use crate::session::prepare::watch_part::ReadyWatch;
 use crate::session::reader::aggregates::{Adding, aggregates};
+use crate::session::reader::clock::monotonic_ns;
 use crate::session::reader::objects::WatchNews;
 use crate::session::reader::retired::CountersBefore;
 use crate::session::shared::SharedState;
@@ -90,8 +92,14 @@ pub(super) struct Live {
     loader: Option<u32>,
     /// The program that the target executes.
     image: Option<ImageId>,
+    /// Last time when it was looked at, in ns of `CLOCK_MONOTONIC`.
+    image_seen_ns: u64,
+    /// Time of the last look before the target executed its program.
+    executed_after_ns: u64,
     /// Number of programs that it has executed.
     epoch: u64,
+    /// The epoch in which each probe was attached last.
+    attached_in: BTreeMap<ProbeId, u64>,
     budget: CpuBudget,
     trap: TrapKnowledge,
     /// Removed probes with their final counts.
@@ -107,6 +115,8 @@ pub(super) struct Live {
     executed: Vec<u32>,
     /// Follows the processes that the target forks, if requested.
     family: Option<family::FamilyTracker>,
+    /// Notes on targets that leave or stop.
+    departures: DepartureNotes,
     /// For threads that send messages.
     messages: Sender<LiveMessage>,
     /// The places of modules in each process. `None` if all have those of the first: it forked them.
@@ -136,10 +146,14 @@ pub(super) struct Placement {
     parts: Vec<PlacementPart>,
     /// The executables that it was planned for, with or without a site there.
     planned: Vec<ExecutableId>,
+    /// Those of them that it has a place in.
+    placed: Vec<ExecutableId>,
     /// The sites of all parts, without their plans, to attach them again.
     requests: Vec<SiteRequest>,
     /// The dearest of the instructions, for the kernel.
     kind: SiteKind,
+    /// The probe was in the program that the target ran before.
+    follows_exec: bool,
     /// The probe is done, and these are sites of a place that the module has left since.
     stale: bool,
     /// The user has a note that the probe is over its rate.
@@ -268,9 +282,13 @@ impl Live {
             trap: known_trap.map_or(TrapKnowledge::Unknown, TrapKnowledge::Known),
             machine: Arc::new(Mutex::new(machine)),
             family: family.map(family::FamilyTracker::new),
+            departures: DepartureNotes::new(),
             placements: 0,
             loader: None,
+            image_seen_ns: monotonic_ns(),
+            executed_after_ns: 0,
             epoch: 0,
+            attached_in: BTreeMap::new(),
             removed: Vec::new(),
             closed: ClosedAccounts::default(),
             last_calls: BTreeMap::new(),
@@ -408,9 +426,11 @@ impl Backend for Live {
     fn placed(&mut self, probe: &Probe<Placement>, anew: bool) {
         let name = &probe.name;
         if anew {
-            self.shared.note(format!(
-                "{name}: attached again, because its module has moved"
-            ));
+            let placement = probe.placement();
+            let reason = placement.map(|placement| self.reason_of_new_place(placement));
+            let reason = reason.unwrap_or_default();
+            self.shared
+                .note(format!("{name}: attached again, {reason}"));
             return;
         }
         let module = probe.spec.location.module.as_deref().unwrap_or_default();
@@ -584,8 +604,8 @@ impl Backend for Live {
         self.executables.count() != before
     }
 
-    fn installed(&mut self, probes: &ProbeMap<Placement>) {
-        self.tell_early(probes.iter().next().is_some());
+    fn installed(&mut self, probes: &ProbeMap<Placement>, time_ns: u64) {
+        self.tell_early(probes.iter().next().map(|_| time_ns));
     }
 
     fn tell_programs(&mut self, probes: &ProbeMap<Placement>) {

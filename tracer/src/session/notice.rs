@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::ProbeStatus;
-use crate::event::{Event, ProbeDone, ProbeLimited, TargetStatus};
+use crate::event::{Event, ProbeDone, ProbeLimited, TargetId, TargetStatus};
 
 /// Bytes that an allocator adds to each block, and rounds it up by.
 const BLOCK: usize = 16;
@@ -26,6 +26,13 @@ pub enum Notice {
     Probes(Vec<ProbeStatus>),
     /// A process has become a target.
     TargetCame(TargetStatus),
+    /// A signal has stopped a target, or it runs again. A note reports that, too, for the first targets.
+    TargetStopped {
+        /// The target.
+        id: TargetId,
+        /// It is stopped.
+        stopped: bool,
+    },
     /// A target has exited, or executes another program.
     TargetLeft(TargetStatus),
     /// The last target is gone: exit code or signal when that is known. The session is over.
@@ -42,7 +49,10 @@ impl Notice {
                 Self::Limited(limited) => BLOCK + limited.name.capacity(),
                 Self::Done(done) => BLOCK + done.name.capacity(),
                 Self::Probes(probes) => BLOCK + probes.len() * size_of::<ProbeStatus>(),
-                Self::TargetCame(_) | Self::TargetLeft(_) | Self::TargetExited(_) => 0,
+                Self::TargetCame(_)
+                | Self::TargetStopped { .. }
+                | Self::TargetLeft(_)
+                | Self::TargetExited(_) => 0,
             }
     }
 }

@@ -554,6 +554,7 @@ impl UiState {
                 self.targets.came(target);
                 self.processes |= self.targets.are_several();
             }
+            Notice::TargetStopped { id, stopped } => self.targets.set_stopped(id, stopped),
             Notice::TargetLeft(target) => self.targets.left(target.id),
             Notice::Probes(probes) => self.set_probes(probes),
             Notice::TargetExited(code) => {

@@ -52,8 +52,9 @@ pub(crate) trait Backend {
         spec: Arc<ProbeSpec>,
         attached: Option<&Self::Placement>,
     );
-    /// The probes that the session was started with are in. Reports the processes that came before them.
-    fn installed(&mut self, probes: &ProbeMap<Self::Placement>);
+    /// The probes that the session was started with are in, since a time in ns of `CLOCK_MONOTONIC`. Reports the
+    /// processes that came before them.
+    fn installed(&mut self, probes: &ProbeMap<Self::Placement>, time_ns: u64);
     /// Returns true if targets run a program that an attached probe was not planned for.
     fn lacks_programs(&self, placement: &Self::Placement) -> bool;
     /// Attaches a probe in the programs that it lacked. Reports those without its location.

@@ -22,8 +22,8 @@ pub(crate) enum Message<P> {
     },
     /// Leave an id out.
     SkipId,
-    /// The probes that the session was started with are in.
-    Installed,
+    /// The probes that the session was started with are in, since a time in ns of `CLOCK_MONOTONIC`.
+    Installed { time_ns: u64 },
     /// Some of the probes to come makes spans.
     ExpectSpans,
     /// These are all the sites that there will be.

@@ -297,7 +297,7 @@ impl Backend for FakeBackend {
 
     fn announce(&mut self, _: Vec<(PathBuf, LinkAddr)>) {}
     fn expect_spans(&mut self) {}
-    fn installed(&mut self, _: &ProbeMap<FakeSites>) {}
+    fn installed(&mut self, _: &ProbeMap<FakeSites>, _: u64) {}
 
     fn watch_loader(&mut self) {}
 

@@ -154,8 +154,11 @@ impl Live {
             first_request: 0,
             first_cookie: 0,
         };
+        let executable = planned.executable;
         let part = self.attach_part(new, place, planned)?;
         let control = self.limits_of(new.id, new.spec, &lock(&self.machine));
+        self.has_place_in(executable);
+        let before = self.attached_in.insert(new.id, self.epoch);
         let placement = Placement {
             id,
             first: first.clone(),
@@ -164,12 +167,14 @@ impl Live {
             control,
             parts: vec![part.part],
             planned: Vec::new(),
+            placed: vec![executable],
             requests: part.requests,
             kind: match new.spec.action.kind().sites() {
                 // Hits that find the object are not among those of the probe.
                 ActionSites::Memory => SiteKind::Watchpoint,
                 _ => part.kind,
             },
+            follows_exec: before.is_some_and(|before| before != self.epoch),
             stale: false,
             told_limited: false,
             told_unaccounted: false,
@@ -193,7 +198,11 @@ impl Live {
         probe: &mut Probe<Placement>,
         plan: Result<LivePlan, Diagnostic>,
     ) {
-        let all: Vec<ExecutableId> = self.executables.iter().map(|one| one.id).collect();
+        let all: Vec<(ExecutableId, String)> = self
+            .executables
+            .iter()
+            .map(|one| (one.id, one.name()))
+            .collect();
         let (id, name, spec) = (probe.id, probe.name.clone(), Arc::clone(&probe.spec));
         let new = NewProbe {
             id,
@@ -235,9 +244,16 @@ impl Live {
             }
             Err(error) => {
                 // It is not tried again at each process.
-                placement.planned = all;
+                for (executable, file) in all {
+                    if placement.lacks(executable) {
+                        placement.planned.push(executable);
+                        notes.push(format!("no site in `{file}`: {}", error.message));
+                    }
+                }
                 placement.none_are_planned();
-                notes.push(error.to_string());
+                if notes.is_empty() {
+                    notes.push(error.to_string());
+                }
             }
         }
         for note in notes {
@@ -260,8 +276,11 @@ impl Live {
     ) -> Result<Vec<String>, Diagnostic> {
         // A library that several programs use has its sites once.
         let file = &planned.probe.module.file;
+        let executable = planned.executable;
         let mut parts = placement.parts.iter();
         if !planned.is_more && parts.any(|part| part.module.file.is_file_of(file)) {
+            placement.placed.push(executable);
+            self.has_place_in(executable);
             return Ok(Vec::new());
         }
         let place = PartPlace {
@@ -279,6 +298,8 @@ impl Live {
             trace,
             ..
         } = self.attach_part(new, place, planned)?;
+        placement.placed.push(executable);
+        self.has_place_in(executable);
         placement.traces_now(trace);
         placement.parts.push(part);
         placement.requests.extend(requests);
@@ -287,6 +308,13 @@ impl Live {
             placement.kind = dearer(placement.kind, kind);
         }
         Ok(notes)
+    }
+
+    /// A probe has a place in an executable.
+    fn has_place_in(&mut self, executable: ExecutableId) {
+        if let Some(executable) = self.executables.get_mut(executable) {
+            executable.has_place = true;
+        }
     }
 
     fn attach_part(

@@ -11,6 +11,7 @@ use crate::base::visible::Visible;
 use crate::event::TargetId;
 use crate::session::Notice;
 use crate::session::locks::lock;
+use crate::session::targets::Targets;
 use crate::target::select::is_stopped;
 
 /// Targets that are named when they leave or stop. Further ones leave and stop silently.
@@ -39,6 +40,9 @@ pub(super) struct Rejoining {
     pub(super) executable: Option<ExecutableId>,
 }
 
+/// A target with its process id, and whether it is stopped now.
+type StoppedChange = (TargetId, u32, bool);
+
 /// Notes on targets so far, and the looks for them.
 #[derive(Debug)]
 pub(super) struct DepartureNotes {
@@ -46,6 +50,8 @@ pub(super) struct DepartureNotes {
     looked: Instant,
     /// The last target that was asked.
     asked: Option<TargetId>,
+    /// The one process of a session without a family is stopped.
+    one_is_stopped: bool,
 }
 
 impl DepartureNotes {
@@ -54,7 +60,25 @@ impl DepartureNotes {
             told: 0,
             looked: Instant::now(),
             asked: None,
+            one_is_stopped: false,
         }
+    }
+}
+
+impl DepartureNotes {
+    /// The next targets, as far as they have been stopped or resumed since the last look.
+    fn changed(&mut self, targets: &mut Targets) -> Vec<StoppedChange> {
+        let asked = targets.after(self.asked, STOPPED_AT_A_TIME);
+        self.asked = asked.last().map(|one| one.id);
+        let mut changed = Vec::new();
+        for one in asked {
+            if let Some(stopped) = is_stopped(one.pid)
+                && targets.set_stopped(one.id, stopped)
+            {
+                changed.push((one.id, one.pid, stopped));
+            }
+        }
+        changed
     }
 }
 
@@ -110,25 +134,22 @@ impl Live {
 
     /// Looks for targets that have been stopped, or resumed.
     pub(super) fn look_for_stopped(&mut self) {
-        let Some(tracker) = &mut self.family else {
-            return;
-        };
-        let notes = &mut tracker.departures;
+        let notes = &mut self.departures;
         if notes.looked.elapsed() < STOPPED_PAUSE {
             return;
         }
         notes.looked = Instant::now();
-        let asked = tracker.targets.after(notes.asked, STOPPED_AT_A_TIME);
-        notes.asked = asked.last().map(|one| one.id);
-        let mut changed = Vec::new();
-        for one in asked {
-            if let Some(stopped) = is_stopped(one.pid)
-                && tracker.targets.set_stopped(one.id, stopped)
-            {
-                changed.push((one.pid, stopped));
-            }
+        let changed = match &mut self.family {
+            Some(tracker) => notes.changed(&mut tracker.targets),
+            None => self.one_changed(),
+        };
+        for (id, _, stopped) in &changed {
+            self.shared.tell(Notice::TargetStopped {
+                id: *id,
+                stopped: *stopped,
+            });
         }
-        for (pid, stopped) in changed {
+        for (_, pid, stopped) in changed {
             let what = match stopped {
                 true => "is stopped",
                 false => "runs again",
@@ -137,11 +158,23 @@ impl Live {
         }
     }
 
-    fn tell_of_target(&mut self, what: &str) {
-        let Some(tracker) = &mut self.family else {
-            return;
+    /// The one process of a session without a family, if it has been stopped or resumed since the last look.
+    fn one_changed(&mut self) -> Vec<StoppedChange> {
+        let mut targets = self.target_statuses();
+        let Some(one) = targets.pop() else {
+            return Vec::new();
         };
-        let notes = &mut tracker.departures;
+        let was_stopped = &mut self.departures.one_is_stopped;
+        match is_stopped(one.pid) {
+            Some(stopped) if std::mem::replace(was_stopped, stopped) != stopped => {
+                vec![(one.id, one.pid, stopped)]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn tell_of_target(&mut self, what: &str) {
+        let notes = &mut self.departures;
         notes.told += 1;
         if notes.told > MAX_NAMED {
             return;

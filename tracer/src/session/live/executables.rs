@@ -34,6 +34,8 @@ pub(super) struct Executable {
     pub(super) seen: Arc<Modules>,
     /// How far the probes are in it.
     pub(super) progress: ProbeProgress,
+    /// Some probe has or had a place in it.
+    pub(super) has_place: bool,
 }
 
 /// How far the probes are in an executable that has come to a running session.
@@ -59,6 +61,7 @@ pub(super) struct JoinedProcess {
     pub(super) member: NewMember,
     /// Path of its program.
     pub(super) program: PathBuf,
+    pub(super) executable: ExecutableId,
 }
 
 /// A process that joined before the first probes were in, to be reported then.
@@ -84,6 +87,7 @@ impl Executable {
             seen: modules.now(),
             modules,
             progress,
+            has_place: false,
         }
     }
 

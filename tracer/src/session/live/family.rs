@@ -21,7 +21,7 @@ use rustix::event::epoll;
 use tracer_common::forks::{EXECUTED, FORKED, FamilyMessage};
 
 use super::accounts::closed::TargetEnd;
-use super::departures::{Departure, DepartureNotes};
+use super::departures::Departure;
 use super::executables::EarlyProcess;
 use super::{Live, LiveMessage};
 use crate::base::causes::chain;
@@ -211,7 +211,10 @@ pub(super) struct FamilyTracker {
     pub(super) counts: FollowedProcesses,
     /// Processes that were gone before they could join.
     pub(super) gone: BTreeSet<u32>,
-    pub(super) departures: DepartureNotes,
+    /// The user knows that more processes match than can be probed.
+    pub(super) told_too_many: bool,
+    /// The launched process was gone, too, and had executed a program that nobody knows.
+    pub(super) launched_is_unknown: bool,
 }
 
 impl FamilyTracker {
@@ -245,7 +248,8 @@ impl FamilyTracker {
             named: 0,
             cgroups_named: 0,
             gone: BTreeSet::new(),
-            departures: DepartureNotes::new(),
+            told_too_many: false,
+            launched_is_unknown: false,
         }
     }
 }

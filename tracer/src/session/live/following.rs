@@ -12,6 +12,7 @@ use crate::kernel::{SiteRequest, Trigger};
 use crate::placement::{CodeMap, SiteKind, unprobeable_at};
 use crate::program::Program;
 use crate::session::actor::Backend as _;
+use crate::session::followed::Milliseconds;
 use crate::session::locks::lock;
 use crate::session::prepare::placing::SitePlacer;
 use crate::session::probes::{Probe, ProbeMap};
@@ -73,11 +74,17 @@ impl Live {
         let Some(process) = self.executables.first().modules.process() else {
             return false;
         };
+        let asked_ns = monotonic_ns();
         let now = process.image();
-        if now.is_none() || self.image == now {
+        if now.is_none() {
+            return false;
+        }
+        let seen_ns = std::mem::replace(&mut self.image_seen_ns, asked_ns);
+        if self.image == now {
             return false;
         }
         self.image = now;
+        self.executed_after_ns = seen_ns;
         self.executed.push(process.pid());
         self.shared.labels().came(process.pid());
         let Ok(modules) = Modules::read(&process, &self.options.debug) else {
@@ -86,7 +93,7 @@ impl Live {
         };
         let name = modules.all().first().map(|main| main.file.name.clone());
         self.shared.note(format!(
-            "the target executed `{}`: its probes are attached again",
+            "the target executed `{}`: the probes are to be attached there",
             name.unwrap_or_default()
         ));
         let first = self.executables.first_mut();
@@ -96,6 +103,17 @@ impl Live {
         self.epoch += 1;
         self.detach_from_loader();
         true
+    }
+
+    /// The end of the note on a probe that is attached again.
+    pub(super) fn reason_of_new_place(&self, placement: &Placement) -> String {
+        if !placement.follows_exec {
+            return "because its module has moved".to_owned();
+        }
+        let name = self.executables.first().name();
+        // The look before is the last time of which it is known that the program had not begun.
+        let unseen = Milliseconds(monotonic_ns().saturating_sub(self.executed_after_ns));
+        format!("in `{name}`; up to {unseen} ms of it were not seen")
     }
 
     /// Returns true if the target's modules have changed since the last call. Reads them only if a
@@ -188,6 +206,8 @@ impl Live {
 /// The note on sites whose code is no longer mapped. `None` if all of it is mapped, or if the whole
 /// module is gone.
 fn moved_text(module: &TargetModule, sites: &[SiteRequest], modules: &Modules) -> Option<String> {
+    // Nothing is known of the mappings of a program that no process runs yet.
+    modules.pid()?;
     let file = &module.file;
     let mut mapped = modules.mapped().iter();
     let now = mapped.find(|now| now.file.is_file_of(file))?;

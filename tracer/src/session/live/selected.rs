@@ -4,6 +4,7 @@
 //! What is left to do here is to know each process: the program that it runs, its end, and its name
 //! in events. A program that no target ran before is read, and gets the probes then.
 
+use std::fmt;
 use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use super::{Live, Placement};
 use crate::base::causes::chain;
 use crate::base::visible::Visible;
 use crate::event::TargetId;
-use crate::kernel::FamilyMember;
+use crate::kernel::{FamilyMember, KernelError};
 use crate::session::Notice;
 use crate::session::actor::Backend as _;
 use crate::session::followed::{Milliseconds, Unseen};
@@ -49,6 +50,23 @@ const NAMES_PAUSE: Duration = Duration::from_secs(1);
 /// The pause between two looks is at least this many times as long as a look: it takes 1 % of a CPU
 /// at most.
 const LOOK_PARTS: u32 = 100;
+
+/// The probes that have a place in a file, of all.
+#[derive(Clone, Copy)]
+struct ProbeShare {
+    placed: usize,
+    all: usize,
+}
+
+impl fmt::Display for ProbeShare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self { placed, all } if placed == all => f.write_str("has the probes"),
+            Self { placed: 0, .. } => f.write_str("no probe has a place in it"),
+            Self { placed, all } => write!(f, "has {placed} of the {all} probes"),
+        }
+    }
+}
 
 impl Live {
     /// A process matches: it is a target until it ends or runs another program.
@@ -88,8 +106,22 @@ impl Live {
             }
             if let Err(error) = selected.admit(&process, member.is_reported, &mut tracker.family) {
                 tracker.counts.missed += 1;
-                if tracker.counts.missed <= MAX_NAMED {
-                    self.warn(format!("process {pid} cannot be probed: {}", chain(&error)));
+                let told = tracker.counts.missed;
+                match error {
+                    // Each further process would be told the same.
+                    KernelError::TooMany { .. } => {
+                        if !std::mem::replace(&mut tracker.told_too_many, true) {
+                            let hint = error.hint().unwrap_or_default();
+                            self.warn(format!(
+                                "process {pid} and further ones are not probed: {} ({hint})",
+                                chain(&error)
+                            ));
+                        }
+                    }
+                    _ if told <= MAX_NAMED => {
+                        self.warn(format!("process {pid} cannot be probed: {}", chain(&error)));
+                    }
+                    _ => {}
                 }
                 return;
             }
@@ -127,7 +159,12 @@ impl Live {
         self.place_modules(pid);
         self.shared.tell(Notice::TargetCame(status));
         let program = process.exe().to_owned();
-        self.has_joined(JoinedProcess { member, program }, executable, earlier);
+        let joined = JoinedProcess {
+            member,
+            program,
+            executable,
+        };
+        self.has_joined(joined, earlier);
     }
 
     /// Looks for what no report tells: files and cgroups that were made anew, and processes that have
@@ -375,12 +412,8 @@ impl Live {
     }
 
     /// Counts a process that matches, and reports it once its program has the probes.
-    fn has_joined(
-        &mut self,
-        joined: JoinedProcess,
-        executable: ExecutableId,
-        earlier: Option<Rejoining>,
-    ) {
+    fn has_joined(&mut self, joined: JoinedProcess, earlier: Option<Rejoining>) {
+        let executable = joined.executable;
         let Some(tracker) = &mut self.family else {
             return;
         };
@@ -412,20 +445,25 @@ impl Live {
         let mut attached = Vec::new();
         for executable in self.executables.iter_mut() {
             let id = executable.id;
-            let mut placements = probes.iter().filter_map(|probe| probe.placement());
-            if placements.any(|placement| placement.lacks(id)) {
+            let placements = || probes.iter().filter_map(|probe| probe.placement());
+            if placements().any(|placement| placement.lacks(id)) {
                 continue;
             }
             if let ProbeProgress::Coming(coming) = &mut executable.progress {
-                attached.push(std::mem::take(coming));
+                let placed = placements().filter(|placement| placement.placed.contains(&id));
+                let share = ProbeShare {
+                    placed: placed.count(),
+                    all: placements().count(),
+                };
+                attached.push((std::mem::take(coming), share));
                 executable.progress = ProbeProgress::Attached { since_ns };
             }
         }
-        for coming in attached {
+        for (coming, share) in attached {
             if let Some(path) = coming.replaced {
                 let path = path.to_string_lossy();
                 self.shared.note(format!(
-                    "`{}` is another file now, and has the probes",
+                    "`{}` is another file now, and {share}",
                     Visible(&path)
                 ));
             }
@@ -435,12 +473,13 @@ impl Live {
         }
     }
 
-    /// Reports the processes that came before the first probes were in.
-    pub(super) fn tell_early(&mut self, has_probes: bool) {
+    /// Reports the processes that came before the first probes were in. `since_ns` is the time of these, if there
+    /// are any.
+    pub(super) fn tell_early(&mut self, since_ns: Option<u64>) {
         let Some(tracker) = &mut self.family else {
             return;
         };
-        tracker.probes_since_ns = Some(if has_probes { monotonic_ns() } else { 0 });
+        tracker.probes_since_ns = Some(since_ns.unwrap_or(0));
         for EarlyProcess { joined, since_ns } in std::mem::take(&mut tracker.early) {
             self.tell_joined(joined, since_ns);
         }
@@ -448,6 +487,10 @@ impl Live {
 
     /// Reports a process whose program has the probes since a time, in ns of `CLOCK_MONOTONIC`.
     fn tell_joined(&mut self, joined: JoinedProcess, since_ns: u64) {
+        let executable = self.executables.get(joined.executable);
+        // Without a probe yet, a process is probed as soon as there is one.
+        let has_place =
+            self.placements == 0 || executable.is_some_and(|executable| executable.has_place);
         let Some(tracker) = &mut self.family else {
             return;
         };
@@ -464,11 +507,13 @@ impl Live {
                 counted_ns,
             } => (started_ns, since_ns.max(counted_ns)),
         };
+        // Where no probe has a place, nothing could be seen at any time.
         let unseen_ns = began_ns
+            .filter(|_| has_place)
             .and_then(|began_ns| since_ns.checked_sub(began_ns))
             .filter(|&ns| ns > 0);
         let launched = tracker.selected.as_ref().and_then(|one| one.launched);
-        if unseen_ns.is_none() && launched == Some(joined.member.process) {
+        if has_place && unseen_ns.is_none() && launched == Some(joined.member.process) {
             // It is what the session is for.
             return;
         }
@@ -490,9 +535,12 @@ impl Live {
         let pid = joined.member.process;
         let program = joined.program.to_string_lossy();
         let program = Visible(&program);
-        self.shared.note(format!(
-            "process {pid} is probed, and runs `{program}`{unseen}{last}"
-        ));
+        self.shared.note(match has_place {
+            true => format!("process {pid} is probed, and runs `{program}`{unseen}{last}"),
+            false => {
+                format!("process {pid} runs `{program}`, in which no probe has a place{last}")
+            }
+        });
     }
 
     /// A process that matches is gone, or cannot be read.
@@ -512,13 +560,21 @@ impl Live {
             if tracker.gone.len() >= MAX_GONE {
                 tracker.gone.clear();
             }
-            if !tracker.gone.insert(member.process) {
+            let is_first = tracker.gone.insert(member.process);
+            let selected = tracker.selected.as_ref();
+            let is_launched =
+                selected.is_some_and(|selected| selected.launched == Some(member.process));
+            if !is_first {
+                if is_launched && !std::mem::replace(&mut tracker.launched_is_unknown, true) {
+                    // It has executed another program, which nobody knows.
+                    tracker.counts.followed = tracker.counts.followed.saturating_sub(1);
+                    tracker.counts.too_short += 1;
+                }
                 return;
             }
             // The kernel side knew it, so its hits in known programs were seen. All programs are known if
-            // they were selected by their files.
-            let selected = tracker.selected.as_ref();
-            match selected.is_some_and(SelectedTargets::knows_files) {
+            // they were selected by their files, and so is the first one of a launched process.
+            match is_launched || selected.is_some_and(SelectedTargets::knows_files) {
                 true => tracker.counts.followed += 1,
                 false => tracker.counts.too_short += 1,
             }

@@ -732,6 +732,10 @@ fn list_of_targets_has_the_hits_and_the_cost_of_each() {
             desk.act(UiAction::Notices(vec![Notice::TargetLeft(target)]));
         }
     }
+    desk.act(UiAction::Notices(vec![Notice::TargetStopped {
+        id: TargetId(1),
+        stopped: true,
+    }]));
     desk.keys(":log main.rs:57");
     desk.press(KeyCode::Enter);
     let hits = |target, hits| ProcessHits {

@@ -88,7 +88,7 @@ fn draw_row(state: &UiState, target: &TargetRow, pen: &mut Pen<'_>, base: Style)
     };
     let mark = if is_shown { "●" } else { "○" };
     column(&format!("{mark} {}", target.status.pid), PID + 2);
-    column(if target.has_ended { "ended" } else { "running" }, STATE);
+    column(target.state(), STATE);
     column(&short_count(target.hits), NUMBER);
     column(&short_count(target.events), NUMBER);
     let share = target.share.map(|share| format!("{}%", percent(share)));

@@ -91,6 +91,13 @@ impl Tracer {
             });
     }
 
+    /// Waits for exactly this note.
+    #[track_caller]
+    pub(crate) fn wait_note(&self, note: &str) {
+        let note = format!("note: {note}");
+        self.stderr.wait_line(&note, 0, |line| line == note);
+    }
+
     /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()

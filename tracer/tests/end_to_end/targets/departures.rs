@@ -27,13 +27,6 @@ fn attach(exe: &str, more: &[&str]) -> Tracer {
     tracer
 }
 
-/// Waits for a note, which comes once.
-#[track_caller]
-fn told(tracer: &Tracer, note: &str) {
-    let note = format!("note: {note}");
-    tracer.stderr.wait_line(&note, 0, |line| line == note);
-}
-
 #[test]
 fn targets_that_leave_or_stop_are_told_once_and_the_others_go_on() {
     if !needs::kernel() {
@@ -48,7 +41,7 @@ fn targets_that_leave_or_stop_are_told_once_and_the_others_go_on() {
     let [ends, executes, stops, stays] = &mut workers;
     ends.close_input();
     assert!(ends.wait().success());
-    told(&tracer, &format!("process {} has ended", ends.pid()));
+    tracer.wait_note(&format!("process {} has ended", ends.pid()));
     executes.say("exec /bin/sleep 60");
     let sleep = std::fs::canonicalize("/bin/sleep").expect("sleep");
     let note = format!(
@@ -56,11 +49,11 @@ fn targets_that_leave_or_stop_are_told_once_and_the_others_go_on() {
         executes.pid(),
         sleep.display()
     );
-    told(&tracer, &note);
+    tracer.wait_note(&note);
     stops.signal(Signal::STOP);
-    told(&tracer, &format!("process {} is stopped", stops.pid()));
+    tracer.wait_note(&format!("process {} is stopped", stops.pid()));
     stops.signal(Signal::CONT);
-    told(&tracer, &format!("process {} runs again", stops.pid()));
+    tracer.wait_note(&format!("process {} runs again", stops.pid()));
     stops.call(3);
     stays.call(3);
     executes.signal(Signal::KILL);
@@ -77,6 +70,24 @@ fn targets_that_leave_or_stop_are_told_once_and_the_others_go_on() {
         .iter()
         .filter(|line| line.starts_with("note: process"));
     assert_eq!(of_targets.count(), 4, "{finished}");
+}
+
+#[test]
+fn stop_of_the_one_process_is_told() {
+    if !needs::kernel() {
+        return;
+    }
+    let path = c("departing-one", SOURCE, &["-O0"]);
+    let mut worker = Program::ready(&path, &["1", "stay"]);
+    let tracer = Tracer::json(worker.pid(), &["count work"]);
+    tracer.wait_tracing();
+    worker.signal(Signal::STOP);
+    tracer.wait_note(&format!("process {} is stopped", worker.pid()));
+    worker.signal(Signal::CONT);
+    tracer.wait_note(&format!("process {} runs again", worker.pid()));
+    worker.call(2);
+    let finished = tracer.interrupt();
+    assert_eq!(counter(&finished.summary("p1"), "hits"), 2, "{finished}");
 }
 
 #[test]

@@ -121,7 +121,13 @@ fn probes_follow_the_target_into_the_program_that_it_executes() {
     let executed = |line: &str| line.contains("the target executed `");
     let said = tracer.stderr.wait_line("the execution", 0, executed);
     let anew = |line: &str| line.contains("attached again, ");
-    tracer.stderr.wait_line("the new place", said, anew);
+    let placed = tracer.stderr.wait_line("the new place", said, anew);
+    let placed = tracer.stderr.lines().swap_remove(placed);
+    let in_new = "note: own: attached again, in `";
+    assert!(
+        placed.starts_with(in_new) && placed.ends_with(" ms of it were not seen"),
+        "{placed}"
+    );
     tell(&mut program, "call", "done");
     tracer.wait_events(4);
     let finished = tracer.interrupt();

@@ -81,6 +81,21 @@ fn program_is_probed_before_its_main_and_keeps_its_streams_and_exit_code() {
 }
 
 #[test]
+fn short_program_is_not_told_to_be_unseen() {
+    if !needs::kernel() {
+        return;
+    }
+    let path = c("launched-short", SOURCE, &["-O0"]);
+    for _ in 0..25 {
+        let output = run("count work", &path, &["0"], "");
+        let said = String::from_utf8_lossy(&output.stderr);
+        for wrong in ["not seen", "no process was probed", "before it was known"] {
+            assert!(!said.contains(wrong), "{said}");
+        }
+    }
+}
+
+#[test]
 fn program_that_crashes_gives_the_code_of_a_shell_and_the_hit_before_it() {
     if !needs::kernel() {
         return;

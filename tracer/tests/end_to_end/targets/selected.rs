@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::support::build::{c, probe_line, scratch};
@@ -241,6 +242,48 @@ fn file_that_is_replaced_is_probed_in_both_builds() {
 }
 
 #[test]
+fn new_build_without_a_place_is_told_and_the_old_one_goes_on() {
+    if !needs::kernel() {
+        return;
+    }
+    let folder = scratch("placeless-upgrade");
+    let installed = folder.join("selected-placeless");
+    let put = |build: &[&str]| {
+        let new = folder.join("selected-placeless.new");
+        std::fs::copy(c("selected-placeless", SOURCE, build), &new).expect("a copy");
+        std::fs::rename(&new, &installed).expect("a file in the same folder");
+    };
+    put(&["-O0"]);
+    let mut old = Program::ready(&installed, &["1", "stay"]);
+    let exe = installed.to_str().expect("UTF-8");
+    let mut args = vec!["attach", "--exe", exe, "-o", "json", "--max-cpu", "off"];
+    args.extend(["-e", "count work", "-e", "count rest as rest"]);
+    let tracer = Tracer::start(&args);
+    tracer.wait_tracing();
+    // It has `rest`, but not `work`.
+    put(&["-O0", "-Dwork=labour"]);
+    let partly = format!("note: `{exe}` is another file now, and has 1 of the 2 probes");
+    tracer.stderr.wait_line(&partly, 0, |line| line == partly);
+    // It has neither.
+    put(&["-O0", "-Dwork=labour", "-Drest=repose"]);
+    let no_place = format!("note: `{exe}` is another file now, and no probe has a place in it");
+    tracer
+        .stderr
+        .wait_line(&no_place, 0, |line| line == no_place);
+    let mut new = Program::ready(&installed, &["0", "stay"]);
+    let runs = format!(
+        "note: process {} runs `{exe}`, in which no probe has a place",
+        new.pid()
+    );
+    tracer.stderr.wait_line(&runs, 0, |line| line == runs);
+    old.call(2);
+    new.call(3);
+    let finished = tracer.interrupt();
+    finished.assert_says(&["warning: p1: no site in `selected-placeless`: no function `work`"]);
+    assert_eq!(counter(&finished.summary("p1"), "hits"), 2, "{finished}");
+}
+
+#[test]
 fn process_that_is_quicker_than_the_probes_is_told_with_the_time_that_was_not_seen() {
     if !needs::kernel() {
         return;
@@ -379,6 +422,41 @@ fn program_that_nobody_runs_yet_is_waited_for() {
     let finished = tracer.interrupt();
     let expected = BTreeMap::from([(pid.into(), whole_run(1, 3))]);
     assert_eq!(by_process(&finished.events()), expected, "{finished}");
+}
+
+#[test]
+fn awaited_file_that_is_rebuilt_before_it_runs_is_probed_without_a_warning() {
+    if !needs::kernel() {
+        return;
+    }
+    let installed = scratch("awaited-rebuild").join("selected-rebuild");
+    let put = |build| {
+        let new = installed.with_extension("new");
+        std::fs::copy(worker("selected-rebuild", build), &new).expect("a copy");
+        std::fs::rename(&new, &installed).expect("a file in the same folder");
+    };
+    put(1);
+    let exe = installed.to_str().expect("UTF-8");
+    let tracer = select(&["--wait", "--exe", exe], &[]);
+    let waiting = format!("waiting for a process that runs {exe}");
+    tracer.stderr.wait_line(&waiting, 0, |line| line == waiting);
+    put(2);
+    tracer.stderr.wait_line("the new file", 0, |line| {
+        line.contains("is another file now, and has the probes")
+    });
+    let mut new = Program::ready(&installed, &["1", "stay"]);
+    // The session has looked at the mappings by then.
+    new.signal(Signal::STOP);
+    tracer.wait_note(&format!("process {} is stopped", new.pid()));
+    new.signal(Signal::CONT);
+    tracer.wait_note(&format!("process {} runs again", new.pid()));
+    new.call(2);
+    tracer.wait_events(2 + 2);
+    let finished = tracer.interrupt();
+    assert!(
+        !finished.stderr.join("\n").contains("warning"),
+        "{finished}"
+    );
 }
 
 #[test]

@@ -70,6 +70,27 @@ fn doctor_looks_at_each_program_of_the_selected_processes() {
 }
 
 #[test]
+fn more_names_than_a_session_can_have_are_refused() {
+    if !needs::kernel() {
+        return;
+    }
+    let path = program("one-of-many-names");
+    let _runs = Program::ready(&path, &["1"]);
+    let probe = probe();
+    let mut args = vec!["attach", "-e", &probe];
+    args.extend(["--name", "one-of-many-names"].repeat(17));
+    let names: Vec<String> = (0..17)
+        .map(|number| format!("one-of-many-*{number}"))
+        .collect();
+    for name in &names {
+        args.extend(["--name", name]);
+    }
+    let finished = tracer(&args);
+    finished.assert_code(2);
+    finished.assert_says(&["no more than 16 names can be selected at once", "pattern"]);
+}
+
+#[test]
 fn nothing_that_matches_is_told_with_a_hint() {
     let (never, probe) = (program("never-started"), probe());
     for (args, words) in [

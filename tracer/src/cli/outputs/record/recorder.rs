@@ -171,6 +171,8 @@ impl Recorder {
             Notice::Limited(limited) => self.writer.limited(limited),
             Notice::Done(done) => self.writer.done(done),
             Notice::TargetCame(target) => self.writer.target_came(target, now_ns()),
+            // It is in a note.
+            Notice::TargetStopped { .. } => Ok(()),
             Notice::TargetLeft(target) => self.writer.target_left(target, now_ns()),
             Notice::TargetExited(code) => self.writer.exit(code, now_ns()),
             Notice::Probes(probes) => {

@@ -21,11 +21,22 @@ pub(in crate::tui) struct TargetRow {
     pub(in crate::tui) events: u64,
     /// Time of its last event, in ns since the Unix epoch.
     pub(in crate::tui) last_ns: Option<u64>,
+    /// A signal has stopped it.
+    pub(in crate::tui) stopped: bool,
     /// It has ended, or runs another program now.
     pub(in crate::tui) has_ended: bool,
 }
 
 impl TargetRow {
+    /// The word for its state.
+    pub(in crate::tui) fn state(&self) -> &'static str {
+        match (self.has_ended, self.stopped) {
+            (true, _) => "ended",
+            (false, true) => "stopped",
+            (false, false) => "running",
+        }
+    }
+
     /// How it became a target.
     pub(in crate::tui) fn origin(&self) -> String {
         match self.status.origin {
@@ -63,9 +74,17 @@ impl TargetRows {
             share: None,
             events: 0,
             last_ns: None,
+            stopped: false,
             has_ended: false,
         };
         self.live.entry(status.id).or_insert_with(row);
+    }
+
+    /// A target has been stopped, or runs again.
+    pub(in crate::tui) fn set_stopped(&mut self, id: TargetId, stopped: bool) {
+        if let Some(row) = self.live.get_mut(&id) {
+            row.stopped = stopped;
+        }
     }
 
     /// A process is not a target any more.
