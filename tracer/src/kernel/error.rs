@@ -84,7 +84,7 @@ pub enum KernelError {
     /// A limit of what a session can select; see docs/limits.md.
     #[error("no more than {most} {what} can be selected at once")]
     TooMany {
-        /// The kind of what is selected.
+        /// The kind of selected things.
         what: &'static str,
         /// The limit.
         most: u32,

@@ -146,7 +146,7 @@ pub(super) struct Placement {
     parts: Vec<PlacementPart>,
     /// The executables that it was planned for, with or without a site there.
     planned: Vec<ExecutableId>,
-    /// Those of them that it has a place in.
+    /// The planned ones in which it has a place.
     placed: Vec<ExecutableId>,
     /// The sites of all parts, without their plans, to attach them again.
     requests: Vec<SiteRequest>,

@@ -287,7 +287,7 @@ impl Traced {
         stopped
     }
 
-    /// What a plan sends, as of now.
+    /// The values that a plan sends, as of now.
     fn record(&self, pair: &Pair, registers: &libc::user_regs_struct) -> String {
         let r = registers;
         let values = [

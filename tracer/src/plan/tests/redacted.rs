@@ -12,7 +12,7 @@ fn numbers() -> Vec<u8> {
     (1..=8_u32).flat_map(u32::to_le_bytes).collect()
 }
 
-/// What a template shows at a site of that language.
+/// The text that a template shows at a site of that language.
 fn shown(make: &dyn Fn(&mut Fixture), language: Language, template: &str) -> String {
     let mut fixture = Fixture::default();
     fixture.language = Some(language);

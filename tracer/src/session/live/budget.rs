@@ -350,7 +350,7 @@ mod tests {
     #[test]
     fn cost_of_probes_that_are_gone_is_owed_until_time_has_paid_it() {
         let mut budget = CpuBudget::new(Some(0.01));
-        // New probes one after the other, of which none lives long enough to be over its own limit.
+        // New probes one after the other. None lives long enough to be over its own limit.
         for probe in 1..=20 {
             budget.charge(TICK / 2, &[spent(probe, 5_000_000, None)]);
             budget.take_out(ProbeId(probe), 10_000_000);
@@ -359,7 +359,7 @@ mod tests {
         let spending = budget.spending(&[]);
         assert_eq!(spending.total_ns, 200_000_000);
         assert!((spending.cpus - 0.04).abs() < 0.01, "{spending:?}");
-        // 0.2 s of CPU in 5 s, of which 0.05 s were paid meanwhile. 0.02 s may be owed.
+        // 0.2 s of CPU in 5 s. 0.05 s of them were paid meanwhile, and 0.02 s may be owed.
         let wait = spending.wait.as_secs_f64();
         assert!((wait - 13.0).abs() < 0.1, "{spending:?}");
         for _ in 0..4 * 13 + 1 {

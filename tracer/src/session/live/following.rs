@@ -111,7 +111,7 @@ impl Live {
             return "because its module has moved".to_owned();
         }
         let name = self.executables.first().name();
-        // The look before is the last time of which it is known that the program had not begun.
+        // At the look before, the program had not begun for certain.
         let unseen = Milliseconds(monotonic_ns().saturating_sub(self.executed_after_ns));
         format!("in `{name}`; up to {unseen} ms of it were not seen")
     }

@@ -30,7 +30,7 @@ const LONGEST_TICK_NS: u64 = 10_000_000;
 pub(super) struct KeptLimits {
     /// The hits that it may have in all.
     hit_budget: u64,
-    /// Those that it has had.
+    /// Hits that it has had.
     used: u64,
     expires_ns: u64,
 }

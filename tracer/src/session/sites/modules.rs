@@ -465,6 +465,11 @@ impl Modules {
         })
     }
 
+    /// The process that has them mapped. `None` if there is none.
+    pub(in crate::session) fn pid(&self) -> Option<u32> {
+        self.pid
+    }
+
     /// Words of the process that has them mapped. Nothing once it has exited.
     pub(in crate::session) fn words(&self, addresses: &[u64]) -> Vec<Option<u64>> {
         let process = self.mapped().first().and_then(|main| main.process.as_ref());

@@ -155,7 +155,7 @@ fn connections_without_the_token_are_in_nobodys_way() {
                 server.head("GET", &["Authorization: Bearer wrong"])
             ),
         };
-        // Those that came long before are closed by now.
+        // Connections that came long before are closed by now.
         let _ = stream.write_all(sent.as_bytes());
         others.push(stream);
         if number % 30 == 29 {

@@ -455,7 +455,7 @@ fn live_probes_have_names_of_their_own() {
     );
     let removed = client.done("remove_probe", json!({ "probe": "mine" }));
     assert_eq!(removed["removed"]["hits"], 2, "{removed}");
-    // Those that are being added at the same time have their names, too.
+    // Probes that are being added at the same time have their names, too.
     let params = json!({ "name": "add_probe", "arguments": { "probe": "count work as one" } });
     let asked: Vec<u64> = (0..10)
         .map(|_| client.request("tools/call", params.clone()))

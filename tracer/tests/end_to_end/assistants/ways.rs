@@ -11,7 +11,7 @@ use crate::support::program::Program;
 /// The number that is secret in the fixtures.
 const NUMBER: &str = "7788990";
 
-/// What an assistant gets of a probe: its first message or its first row, or the refusal.
+/// An assistant's view of a probe: its first message or its first row, or the refusal.
 fn got(client: &mut RawClient, target: &mut Program, probe: &str) -> String {
     let name = match client.tool("add_probe", json!({ "probe": probe })) {
         Ok(answer) => answer["probe"]["probe"]
