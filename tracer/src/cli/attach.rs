@@ -148,7 +148,9 @@ fn trace(
     }
     // Take the time before the first probe is attached, so that no event is older.
     let time_ns = now_ns();
-    let installed = install(&*control, written, colours);
+    let executes = launched.filter(|_| !session.has_sources());
+    let advice = executes.and_then(LaunchedRun::advice_without_sources);
+    let installed = install(&*control, written, colours, advice.as_deref());
     if installed.probes.is_empty() && cancel::is_cancelled() {
         say!("interrupted before anything was traced");
         return Ok(INTERRUPTED);
@@ -441,7 +443,13 @@ impl InstalledProbes {
 }
 
 /// Installs probe by probe. An impossible probe is reported, and the others run.
-fn install(session: &dyn Control, written: &[WrittenProbe], colours: Colours) -> InstalledProbes {
+/// `advice` takes the place of other advice on these.
+fn install(
+    session: &dyn Control,
+    written: &[WrittenProbe],
+    colours: Colours,
+    advice: Option<&str>,
+) -> InstalledProbes {
     let mut installed = InstalledProbes {
         probes: Vec::new(),
         failures: Vec::new(),
@@ -466,6 +474,10 @@ fn install(session: &dyn Control, written: &[WrittenProbe], colours: Colours) ->
             Ok(probe) => installed.probes.push(probe),
             Err(error) => {
                 session.skip_number();
+                let error = match advice {
+                    Some(advice) => error.hint(advice),
+                    None => error,
+                };
                 let failure = CommandFailure::of_text(error, &spec.text).at(place.as_deref());
                 tell(&failure.render(colours.stderr));
                 installed.failures.push(failure);
