@@ -20,7 +20,7 @@ use super::probes::{self, WrittenProbe};
 use super::reload::{self, KnownFiles, OfFile};
 use super::run::launched::LaunchedRun;
 use super::stream::{self, Ends, Style, Until};
-use super::subject::{awaited, options, report_all, selector};
+use super::subject::{await_program, awaited, options, report_all, selector};
 use super::watchdog::{Progress, Watchdog, unwritten};
 use super::writer::now_ns;
 use super::{BAD_INPUT, DONE, INTERRUPTED, MISSING, NOTHING_CAPTURED};
@@ -410,6 +410,7 @@ fn aim_at(selector: &Selector) -> Result<Aim, CommandFailure> {
             return Ok(Aim::Process(one.pid));
         }
     }
+    await_program(&mut selection)?;
     // A program that is there has its probes before a process runs it. What is waited for is told then.
     let is_placed_before = selector.wait && !selection.files().is_empty();
     if !is_placed_before || !selection.look()?.is_empty() {
