@@ -20,7 +20,7 @@ use super::probes::{self, WrittenProbe};
 use super::reload::{self, KnownFiles, OfFile};
 use super::run::launched::LaunchedRun;
 use super::stream::{self, Ends, Style, Until};
-use super::subject::{awaited, options, report_all, selector};
+use super::subject::{await_program, awaited, options, report_all, selector};
 use super::watchdog::{Progress, Watchdog, unwritten};
 use super::writer::now_ns;
 use super::{BAD_INPUT, DONE, INTERRUPTED, MISSING, NOTHING_CAPTURED};
@@ -148,7 +148,9 @@ fn trace(
     }
     // Take the time before the first probe is attached, so that no event is older.
     let time_ns = now_ns();
-    let installed = install(&*control, written, colours);
+    let executes = launched.filter(|_| !session.has_sources());
+    let advice = executes.and_then(LaunchedRun::advice_without_sources);
+    let installed = install(&*control, written, colours, advice.as_deref());
     if installed.probes.is_empty() && cancel::is_cancelled() {
         say!("interrupted before anything was traced");
         return Ok(INTERRUPTED);
@@ -408,6 +410,7 @@ fn aim_at(selector: &Selector) -> Result<Aim, CommandFailure> {
             return Ok(Aim::Process(one.pid));
         }
     }
+    await_program(&mut selection)?;
     // A program that is there has its probes before a process runs it. What is waited for is told then.
     let is_placed_before = selector.wait && !selection.files().is_empty();
     if !is_placed_before || !selection.look()?.is_empty() {
@@ -441,7 +444,13 @@ impl InstalledProbes {
 }
 
 /// Installs probe by probe. An impossible probe is reported, and the others run.
-fn install(session: &dyn Control, written: &[WrittenProbe], colours: Colours) -> InstalledProbes {
+/// `advice` takes the place of other advice on these.
+fn install(
+    session: &dyn Control,
+    written: &[WrittenProbe],
+    colours: Colours,
+    advice: Option<&str>,
+) -> InstalledProbes {
     let mut installed = InstalledProbes {
         probes: Vec::new(),
         failures: Vec::new(),
@@ -466,6 +475,10 @@ fn install(session: &dyn Control, written: &[WrittenProbe], colours: Colours) ->
             Ok(probe) => installed.probes.push(probe),
             Err(error) => {
                 session.skip_number();
+                let error = match advice {
+                    Some(advice) => error.hint(advice),
+                    None => error,
+                };
                 let failure = CommandFailure::of_text(error, &spec.text).at(place.as_deref());
                 tell(&failure.render(colours.stderr));
                 installed.failures.push(failure);

@@ -10,6 +10,7 @@ use super::failure::CommandFailure;
 use super::output::{Colours, say, tell};
 use super::{BAD_INPUT, INTERRUPTED};
 use crate::base::signals::Signals;
+use crate::base::visible::Visible;
 use crate::session::{SessionOptions, SiteChoice};
 use crate::target::process_by_name;
 use crate::target::select::{ProcessFacts, Selection, Selector};
@@ -102,6 +103,39 @@ pub(super) fn awaited(selection: &mut Selection) -> Result<Vec<ProcessFacts>, Co
         found = selection.look()?;
     }
     Ok(found)
+}
+
+/// Waits until one of the selected programs is there, if none is and the selector waits.
+///
+/// # Errors
+/// A file is no program, or a signal ends the wait.
+pub(super) fn await_program(selection: &mut Selection) -> Result<(), CommandFailure> {
+    let selector = selection.selector();
+    if !selector.wait || selector.exes.is_empty() || !selection.files().is_empty() {
+        return Ok(());
+    }
+    let (sender, interrupted) = channel();
+    let _signals = Signals::listen(move |_| sender.send(()).is_ok())
+        .map_err(|error| CommandFailure::new(format!("cannot wait for signals: {error}")))?;
+    for path in selection.paths() {
+        let path = path.to_string_lossy();
+        say!("waiting for `{}`, which does not exist yet", Visible(&path));
+    }
+    loop {
+        selection.look()?;
+        selection.refresh_files();
+        if let Some(path) = selection.ready_program()? {
+            let path = path.to_string_lossy();
+            say!(
+                "note: `{}` exists now, and gets the probes; processes that have run it and ended before were not seen",
+                Visible(&path)
+            );
+            return Ok(());
+        }
+        if interrupted.recv_timeout(WAITING_LOOK) != Err(RecvTimeoutError::Timeout) {
+            return Err(CommandFailure::told(INTERRUPTED));
+        }
+    }
 }
 
 /// Reports all failures but the last, which is for the caller to report.

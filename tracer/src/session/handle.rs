@@ -17,7 +17,7 @@ use crate::session::prepare::runtime::announced;
 use crate::session::reader::clock::monotonic_ns;
 use crate::session::reader::wait::Stopper;
 use crate::session::shared::SharedState;
-use crate::session::sites::modules::Modules;
+use crate::session::sites::modules::{Modules, has_sources};
 use crate::session::sites::process_modules::ProcessModules;
 use crate::target::Process;
 
@@ -104,6 +104,12 @@ impl Session {
     pub fn announce<'p>(&self, specs: impl Iterator<Item = &'p ProbeSpec>) {
         let sites = announced(&self.first.now(), specs).collect();
         self.tell(Message::Announce(sites));
+    }
+
+    /// Returns true if the debug information of the first program names its sources.
+    #[must_use]
+    pub fn has_sources(&self) -> bool {
+        has_sources(&self.first.now())
     }
 
     /// The probes that the session was started with are in, or refused. Processes that were waited for, or that

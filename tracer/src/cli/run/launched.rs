@@ -7,6 +7,7 @@ use super::super::failure::CommandFailure;
 use super::pane::PaneProgram;
 use super::stage::{SharedStage, launch_failure};
 use crate::base::signals::{self, Signals};
+use crate::base::visible::Visible;
 use crate::session::Aim;
 use crate::target::launch::{LaunchOutcome, WaitingProgram};
 
@@ -51,6 +52,24 @@ impl LaunchedRun {
         self.stage.waiting(|waiting| Aim::Launched {
             pid: waiting.pid(),
             program: waiting.program().executable.clone(),
+        })
+    }
+
+    /// Advice on a probe that is refused because the program has no debug information. It may only start the
+    /// program that is meant.
+    pub(in crate::cli) fn advice_without_sources(&self) -> Option<String> {
+        let program = self.stage.waiting(|waiting| waiting.program().clone())?;
+        let name = program.executable.file_name()?.to_string_lossy();
+        let name = Visible(&name);
+        let beside = "`tracer attach --wait --exe PROGRAM` beside this command traces a program that it executes";
+        Some(match program.interpreters.is_empty() {
+            false => {
+                format!("`{name}` runs this script, and the probes are for `{name}`; {beside}")
+            }
+            true => format!(
+                "build `{name}` with `-g`, or with `debug = true` in its Cargo profile; if it only starts the \
+                 program that you mean: {beside}"
+            ),
         })
     }
 

@@ -17,7 +17,7 @@ use crate::session::prepare::runtime::runtime_of;
 use crate::session::prepare::{PreparedProbe, Setting};
 use crate::session::sites::located::ProbeLocation;
 use crate::session::sites::module_numbers::ModuleNumbers;
-use crate::session::sites::modules::Modules;
+use crate::session::sites::modules::has_sources;
 use crate::session::sites::process_modules::ProcessModules;
 use crate::session::sites::traced::{SeenCall, TracedCode, resolve_more};
 
@@ -278,11 +278,4 @@ fn plan_one(
         nearness: Nearness::Located,
         error,
     })
-}
-
-/// Returns true if the debug information of the program names its sources.
-fn has_sources(modules: &Modules) -> bool {
-    let main = modules.all().first();
-    main.and_then(|main| main.debug().ok())
-        .is_some_and(|debug| !debug.source_files().is_empty())
 }

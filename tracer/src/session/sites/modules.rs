@@ -259,6 +259,13 @@ impl TargetModule {
     }
 }
 
+/// Returns true if the debug information of the program names its sources.
+pub(in crate::session) fn has_sources(modules: &Modules) -> bool {
+    let main = modules.all().first();
+    main.and_then(|main| main.debug().ok())
+        .is_some_and(|debug| !debug.source_files().is_empty())
+}
+
 /// The modules of a process, as they were when last looked at.
 pub(in crate::session) struct Modules {
     /// The mapped modules, then those of earlier looks.

@@ -237,16 +237,22 @@ impl SelectedCgroup {
             return Err(Diagnostic::new("no cgroup hierarchy is mounted here")
                 .hint("`mount -t cgroup2 none DIRECTORY` mounts that of cgroup v2"));
         }
-        let text = match text.trim_end_matches('/') {
-            "" => "/".to_owned(),
-            text if text.starts_with('/') => text.to_owned(),
-            text => format!("/{text}"),
+        let mut found = match Self::of_relative(text, &mounts) {
+            Some(found) => found,
+            None => {
+                check_components(text)?;
+                let text = match text.trim_end_matches('/') {
+                    "" => "/".to_owned(),
+                    text if text.starts_with('/') => text.to_owned(),
+                    text => format!("/{text}"),
+                };
+                Self::of_directory(&text, &mounts).unwrap_or(Self {
+                    path: text,
+                    hierarchies: Vec::new(),
+                    only: None,
+                })
+            }
         };
-        let mut found = Self::of_directory(&text, &mounts).unwrap_or(Self {
-            path: text,
-            hierarchies: Vec::new(),
-            only: None,
-        });
         found.look(&mounts);
         if found.hierarchies.is_empty() && !wait {
             return Err(
@@ -256,6 +262,15 @@ impl SelectedCgroup {
             );
         }
         Ok(found)
+    }
+
+    /// A directory below the current one, if that is in a mounted hierarchy.
+    fn of_relative(text: &str, mounts: &[CgroupMount]) -> Option<Self> {
+        if text.starts_with('/') {
+            return None;
+        }
+        let directory = fs::canonicalize(text).ok()?;
+        Self::of_directory(directory.to_str()?, mounts)
     }
 
     fn of_directory(text: &str, mounts: &[CgroupMount]) -> Option<Self> {
@@ -323,6 +338,15 @@ fn hierarchy_of(mount: &CgroupMount) -> Option<CgroupHierarchy> {
 /// It is no path of a cgroup.
 pub(super) fn check_cgroup(text: &str) -> Result<(), Diagnostic> {
     check_length("cgroup", text)?;
+    // A relative one may be a directory, which is looked at later.
+    match text.starts_with('/') {
+        true => check_components(text),
+        false => Ok(()),
+    }
+}
+
+/// Checks that a path has no component that leads elsewhere.
+fn check_components(text: &str) -> Result<(), Diagnostic> {
     if text
         .split('/')
         .any(|component| matches!(component, "." | ".."))

@@ -98,6 +98,18 @@ impl SelectedExecutable {
         self.files.len() > before
     }
 
+    /// Returns true if there is a whole program at the path. One that is being written has no section headers yet.
+    ///
+    /// # Errors
+    /// The file is no program.
+    pub(super) fn is_ready(&self) -> Result<bool, Diagnostic> {
+        let Ok(file) = File::open(&self.path) else {
+            return Ok(false);
+        };
+        self.clone().checked()?;
+        Ok(object::File::parse(&object::ReadCache::new(file)).is_ok())
+    }
+
     /// Returns the absolute path, with its links.
     pub(super) fn path(&self) -> &Path {
         &self.path

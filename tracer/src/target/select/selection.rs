@@ -187,6 +187,19 @@ impl Selection {
         self.executables.iter_mut().fold(false, refresh)
     }
 
+    /// Returns the path of a selected program that is there and whole.
+    ///
+    /// # Errors
+    /// One of the files is no program.
+    pub fn ready_program(&self) -> Result<Option<&Path>, Diagnostic> {
+        for one in &self.executables {
+            if one.is_ready()? {
+                return Ok(Some(one.path()));
+            }
+        }
+        Ok(None)
+    }
+
     /// Looks again for cgroups and containers. This reads the files of container runtimes, and `/proc` if
     /// the first digits of an id wait for their container.
     pub fn refresh_cgroups(&mut self) -> bool {

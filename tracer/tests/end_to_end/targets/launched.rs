@@ -196,6 +196,35 @@ fn program_that_the_started_one_executes_is_followed() {
 }
 
 #[test]
+fn shell_and_script_before_the_program_that_is_meant_get_advice() {
+    if !needs::kernel() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = folder.path().join("starts-it");
+    std::fs::write(&script, "#!/bin/sh\nexec ./worker\n").expect("a file");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&script, mode).expect("it is ours");
+    let shell = Path::new("/bin/sh");
+    for (program, args, words) in [
+        (
+            shell,
+            &["-c", "exec ./worker"][..],
+            "if it only starts the program that you mean",
+        ),
+        (&script, &[], "runs this script, and the probes are for"),
+    ] {
+        let output = run("log work", program, args, "");
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        for words in [words, "`tracer attach --wait --exe PROGRAM`"] {
+            assert!(said.contains(words), "{words}\n{said}");
+        }
+        assert!(!said.contains("--pid PID"), "{said}");
+    }
+}
+
+#[test]
 fn program_is_not_started_without_a_probe_in_it() {
     if !needs::kernel() {
         return;

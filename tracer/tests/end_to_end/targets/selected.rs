@@ -425,6 +425,35 @@ fn program_that_nobody_runs_yet_is_waited_for() {
 }
 
 #[test]
+fn file_that_does_not_exist_yet_is_waited_for_and_then_gets_the_probes() {
+    if !needs::kernel() {
+        return;
+    }
+    let built = worker("selected-absent", 1);
+    let path = scratch("absent").join("selected-absent");
+    // One from an earlier run of this test.
+    let _ = std::fs::remove_file(&path);
+    let exe = path.to_str().expect("UTF-8");
+    let work = work();
+    let tracer = Tracer::start(["attach", "-o", "json", "-e", &work, "--wait", "--exe", exe]);
+    let absent = format!("waiting for `{exe}`, which does not exist yet");
+    tracer.stderr.wait_line(&absent, 0, |line| line == absent);
+    // A part of it is not taken for the program.
+    let whole = std::fs::read(&built).expect("it is built");
+    std::fs::write(&path, &whole[..whole.len() / 2]).expect("a file of ours");
+    std::fs::remove_file(&path).expect("it is ours");
+    std::fs::copy(&built, &path).expect("a copy");
+    let waiting = format!("waiting for a process that runs {exe}");
+    tracer.stderr.wait_line(&waiting, 0, |line| line == waiting);
+    let pid = run(&path, 3);
+    tracer.wait_events(4);
+    let finished = tracer.interrupt();
+    finished.assert_says(&["exists now, and gets the probes"]);
+    let expected = BTreeMap::from([(pid.into(), whole_run(1, 3))]);
+    assert_eq!(by_process(&finished.events()), expected, "{finished}");
+}
+
+#[test]
 fn awaited_file_that_is_rebuilt_before_it_runs_is_probed_without_a_warning() {
     if !needs::kernel() {
         return;

@@ -78,7 +78,7 @@ fn more_names_than_a_session_can_have_are_refused() {
     let _runs = Program::ready(&path, &["1"]);
     let probe = probe();
     let mut args = vec!["attach", "-e", &probe];
-    args.extend(["--name", "one-of-many-names"].repeat(17));
+    args.extend(["--name", "one-of-many-names"]);
     let names: Vec<String> = (0..17)
         .map(|number| format!("one-of-many-*{number}"))
         .collect();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -10,7 +11,9 @@ use crate::support::build::{c, probe_line, scratch};
 use crate::support::cgroups::Cgroup;
 use crate::support::needs;
 use crate::support::program::Program;
-use crate::support::tracer::{Tracer, assert_adds_up, assert_tells_unseen, counter, tracer, value};
+use crate::support::tracer::{
+    TRACER, Tracer, assert_adds_up, assert_tells_unseen, counter, tracer, value,
+};
 
 const SOURCE: &str = "e2e_worker.c";
 
@@ -212,6 +215,14 @@ fn cgroup_selects_what_is_below_it_and_new_ones_there() {
     let mut outside = ready(&path, Some(&beside));
     // The directory is as good as the path.
     let directory = top.directory();
+    for (from, name) in [("..", "tracer-e2e-below"), ("a", ".."), (".", ".")] {
+        let mut command = Command::new(TRACER);
+        command.current_dir(directory.join(from));
+        command.args(["doctor", "--json", "--cgroup", name]);
+        let finished = Tracer::spawn(command).finish();
+        let pid = &finished.json()["process"]["pid"];
+        assert_eq!(*pid, inside.pid(), "{finished}");
+    }
     let tracer = attach(&["--cgroup", directory.to_str().expect("UTF-8")]);
     tracer.wait_tracing();
     let late = Cgroup::make(&root, "/tracer-e2e-below/late");
