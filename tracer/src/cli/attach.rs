@@ -212,10 +212,9 @@ fn trace(
         record.end()?;
     }
     written?;
-    Ok(if installed.failures.is_empty() {
-        code
-    } else {
-        BAD_INPUT
+    Ok(match installed.failures.is_empty() {
+        true => code,
+        false => BAD_INPUT,
     })
 }
 
