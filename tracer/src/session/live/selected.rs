@@ -109,14 +109,14 @@ impl Live {
                 let told = tracker.counts.missed;
                 match error {
                     // Each further process would be told the same.
+                    KernelError::TooMany { .. } if tracker.told_too_many => {}
                     KernelError::TooMany { .. } => {
-                        if !std::mem::replace(&mut tracker.told_too_many, true) {
-                            let hint = error.hint().unwrap_or_default();
-                            self.warn(format!(
-                                "process {pid} and further ones are not probed: {} ({hint})",
-                                chain(&error)
-                            ));
-                        }
+                        tracker.told_too_many = true;
+                        let hint = error.hint().unwrap_or_default();
+                        self.warn(format!(
+                            "process {pid} and further ones are not probed: {} ({hint})",
+                            chain(&error)
+                        ));
                     }
                     _ if told <= MAX_NAMED => {
                         self.warn(format!("process {pid} cannot be probed: {}", chain(&error)));
