@@ -148,8 +148,7 @@ fn trace(
     }
     // Take the time before the first probe is attached, so that no event is older.
     let time_ns = now_ns();
-    let executes = launched.filter(|_| !session.has_sources());
-    let advice = executes.and_then(LaunchedRun::advice_without_sources);
+    let advice = launched.and_then(|launched| launched.advice_on(&session));
     let installed = install(&*control, written, colours, advice.as_deref());
     if installed.probes.is_empty() && cancel::is_cancelled() {
         say!("interrupted before anything was traced");

@@ -8,7 +8,7 @@ use super::pane::PaneProgram;
 use super::stage::{SharedStage, launch_failure};
 use crate::base::signals::{self, Signals};
 use crate::base::visible::Visible;
-use crate::session::Aim;
+use crate::session::{Aim, Session};
 use crate::target::launch::{LaunchOutcome, WaitingProgram};
 
 /// The program of a run, which gets the signals of this process.
@@ -55,9 +55,12 @@ impl LaunchedRun {
         })
     }
 
-    /// Advice on a probe that is refused because the program has no debug information. It may only start the
-    /// program that is meant.
-    pub(in crate::cli) fn advice_without_sources(&self) -> Option<String> {
+    /// Advice on refused probes, if the program has no debug information. It may only start the program that is
+    /// meant.
+    pub(in crate::cli) fn advice_on(&self, session: &Session) -> Option<String> {
+        if session.has_sources() {
+            return None;
+        }
         let program = self.stage.waiting(|waiting| waiting.program().clone())?;
         let name = program.executable.file_name()?.to_string_lossy();
         let name = Visible(&name);

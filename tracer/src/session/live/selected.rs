@@ -105,24 +105,7 @@ impl Live {
                 return;
             }
             if let Err(error) = selected.admit(&process, member.is_reported, &mut tracker.family) {
-                tracker.counts.missed += 1;
-                let told = tracker.counts.missed;
-                match error {
-                    // Each further process would be told the same.
-                    KernelError::TooMany { .. } if tracker.told_too_many => {}
-                    KernelError::TooMany { .. } => {
-                        tracker.told_too_many = true;
-                        let hint = error.hint().unwrap_or_default();
-                        self.warn(format!(
-                            "process {pid} and further ones are not probed: {} ({hint})",
-                            chain(&error)
-                        ));
-                    }
-                    _ if told <= MAX_NAMED => {
-                        self.warn(format!("process {pid} cannot be probed: {}", chain(&error)));
-                    }
-                    _ => {}
-                }
+                self.could_not_admit(pid, &error);
                 return;
             }
         }
@@ -165,6 +148,31 @@ impl Live {
             executable,
         };
         self.has_joined(joined, earlier);
+    }
+
+    /// The kernel side refuses a process that matches.
+    fn could_not_admit(&mut self, pid: u32, error: &KernelError) {
+        let Some(tracker) = &mut self.family else {
+            return;
+        };
+        tracker.counts.missed += 1;
+        let told = tracker.counts.missed;
+        let why = chain(error);
+        match error {
+            // Each further process would be told the same.
+            KernelError::TooMany { .. } if tracker.told_too_many => {}
+            KernelError::TooMany { .. } => {
+                tracker.told_too_many = true;
+                let hint = error.hint().unwrap_or_default();
+                self.warn(format!(
+                    "process {pid} and further ones are not probed: {why} ({hint})"
+                ));
+            }
+            _ if told <= MAX_NAMED => {
+                self.warn(format!("process {pid} cannot be probed: {why}"));
+            }
+            _ => {}
+        }
     }
 
     /// Looks for what no report tells: files and cgroups that were made anew, and processes that have

@@ -246,7 +246,10 @@ fn program_that_starts_later_is_waited_for() {
         "2",
     ];
     let tracer = Tracer::start(args.iter().chain(&["-e", &probe]));
-    let waiting = format!("waiting for a process that runs {}", absent.display());
+    let waiting = format!(
+        "waiting for `{}`, which does not exist yet",
+        absent.display()
+    );
     tracer
         .stderr
         .wait_line(&waiting, 0, |line| line.contains(&waiting));
