@@ -16,7 +16,7 @@
 //! | tables of one probe with `--every`, whose number varies | two tables |
 //! | the shop's three threads | `worker-NAME` |
 //! | several spaces in a row or on a screen | one space |
-//! | `note: …`, which comes on stderr | moved after all other lines |
+//! | `note: …` and `all probes are done`, which come on stderr | moved after all other lines |
 //! | a value that the block names as varying | the name |
 //!
 //! The lines and clauses of [`AT_TIMES`] are removed, because they depend on a hit at the moment of
@@ -96,8 +96,8 @@ pub(super) fn common(lines: &[String], varies: &[String]) -> Vec<String> {
         }
     }
     let mut common = without_more_tables(common);
-    // A stable order: notes are on stderr, events on stdout.
-    common.sort_by_key(|line| line.starts_with("note: "));
+    // A stable order: these are on stderr, events on stdout.
+    common.sort_by_key(|line| line.starts_with("note: ") || line == "all probes are done");
     common
 }
 
