@@ -234,6 +234,8 @@ fn program_that_starts_later_is_waited_for() {
     }
     let path = program("started-later");
     let absent = path.with_file_name("not-there-yet");
+    // An earlier run has left it.
+    let _there = fs::remove_file(&absent);
     let probe = probe();
     let args = [
         "attach",

@@ -255,13 +255,18 @@ fn unit_that_does_not_exist_yet_is_waited_for() {
     let mut first = ready(&path, Some(&unit));
     tracer.wait_tracing();
     first.call(2);
-    let mut later = start(&path, Some(&unit), &["3"]);
+    // It stays until it was looked at. A process that ends before is only counted.
+    let mut later = start(&path, Some(&unit), &["3", "stay"]);
+    let later_probed = format!("note: process {} is probed", later.pid());
+    tracer
+        .stderr
+        .wait_line(&later_probed, 0, |line| line.starts_with(&later_probed));
+    later.close_input();
     assert!(later.wait().success());
     let finished = tracer.interrupt();
     finished.assert_code(0);
     finished.assert_says(&["1 process matches --unit tracer-e2e-awaited.service"]);
     assert_tells_unseen(&finished, first.pid());
-    let later_probed = format!("note: process {} is probed", later.pid());
     let whole = |line: &String| line.starts_with(&later_probed) && !line.contains("not seen");
     assert!(finished.stderr.iter().any(whole), "{finished}");
     let expected = BTreeMap::from([(first.pid(), vec![1, 2]), (later.pid(), whole_run(3))]);
