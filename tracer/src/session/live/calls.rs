@@ -114,17 +114,15 @@ impl Live {
         let Stage::Attached(placement) = &mut probe.stage else {
             return false;
         };
+        let slot = placement.slot;
+        let state = machine.trace_state(slot);
+        // Read before the addresses: a call that ends meanwhile may have called more, and the next look finds them.
+        let goes_on = state.is_ok_and(|state| state.ended < state.taken);
         if probe.spec.options.depth.is_some_and(|depth| depth > 0) {
             self.take_seen(placement, machine);
         }
-        let slot = placement.slot;
-        let follows_more = placement.has_more_calls();
-        let goes_on = || {
-            let state = machine.trace_state(slot);
-            state.is_ok_and(|state| state.ended < state.taken)
-        };
-        if !goes_on() {
-            return follows_more;
+        if !goes_on {
+            return placement.has_more_calls();
         }
         let open = machine.open_traced_calls(slot).unwrap_or_default();
         let why = |call: &OpenTracedCall| {
@@ -150,7 +148,8 @@ impl Live {
                 probe.name, first.call, first.steps
             ));
         }
-        goes_on() || follows_more
+        // If no call is left, the next look finds that.
+        true
     }
 
     /// Reads the called addresses that recorded calls have computed.
