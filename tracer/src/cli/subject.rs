@@ -108,7 +108,7 @@ pub(super) fn awaited(selection: &mut Selection) -> Result<Vec<ProcessFacts>, Co
 /// Waits until one of the selected programs is there, if none is and the selector waits.
 ///
 /// # Errors
-/// A file is no program, or a signal ends the wait.
+/// A file is not a program, or a signal ends the wait.
 pub(super) fn await_program(selection: &mut Selection) -> Result<(), CommandFailure> {
     let selector = selection.selector();
     if !selector.wait || selector.exes.is_empty() || !selection.files().is_empty() {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::code_search::{MAX_CODE, release_code};
 use super::linked_names::{
-    LinkedNames, MAX_RELOCATIONS, MAX_SYMBOLS, RELOCATION, SYMBOL, name, name_in_word, number,
+    LinkedNames, MAX_SYMBOLS, SYMBOL, name, name_in_word, number, relocations,
 };
 use crate::arch::relocation::{GLOB_DAT, IRELATIVE, JUMP_SLOT};
 use crate::arch::{
@@ -97,12 +97,7 @@ pub(in crate::debuginfo) fn words_for(
     let Some(chooser) = chooser else {
         return words;
     };
-    let tables = [".rela.plt", ".rela.dyn"].map(|name| files.loaded_section(name));
-    let relocations = tables
-        .into_iter()
-        .flatten()
-        .flat_map(|table| table.chunks_exact(RELOCATION));
-    let chosen = relocations.take(MAX_RELOCATIONS).filter_map(|relocation| {
+    let chosen = relocations(files).filter_map(|relocation| {
         let is_choice = number(relocation, 8)? as u32 == IRELATIVE;
         let by = number(relocation, 16)?;
         (is_choice && by == chooser.0).then_some(LinkAddr(number(relocation, 0)?))
@@ -134,18 +129,13 @@ fn words_of(files: &Files, wanted: &[u8]) -> Vec<LinkAddr> {
     if indexes.is_empty() {
         return Vec::new();
     }
-    let tables = [".rela.plt", ".rela.dyn"].map(|name| files.loaded_section(name));
-    let relocations = tables
-        .into_iter()
-        .flatten()
-        .flat_map(|table| table.chunks_exact(RELOCATION));
     let fills = |relocation: &[u8]| {
         let info = number(relocation, 8)?;
         let kind = info as u32;
         let filled = matches!(kind, GLOB_DAT | JUMP_SLOT) && indexes.contains(&(info >> 32));
         filled.then_some(LinkAddr(number(relocation, 0)?))
     };
-    let words = relocations.take(MAX_RELOCATIONS).filter_map(fills);
+    let words = relocations(files).filter_map(fills);
     words.take(MAX_WORDS).collect()
 }
 

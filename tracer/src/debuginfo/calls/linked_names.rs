@@ -10,9 +10,9 @@ use crate::debuginfo::files::Files;
 /// Symbols of a module that are read.
 pub(super) const MAX_SYMBOLS: usize = 1 << 20;
 /// Relocations that are read; big libraries have some hundred thousand.
-pub(super) const MAX_RELOCATIONS: usize = 1 << 20;
+const MAX_RELOCATIONS: usize = 1 << 20;
 /// Size in bytes of a relocation with addend, and of a symbol.
-pub(super) const RELOCATION: usize = 24;
+const RELOCATION: usize = 24;
 pub(super) const SYMBOL: usize = 24;
 
 /// Type of a symbol whose code chooses a function.
@@ -103,12 +103,7 @@ impl<'f> DynamicSymbols<'f> {
 }
 
 fn words(files: &Files) -> HashMap<u64, u32> {
-    let tables = [".rela.plt", ".rela.dyn"].map(|name| files.loaded_section(name));
-    let relocations = tables
-        .into_iter()
-        .flatten()
-        .flat_map(|table| table.chunks_exact(RELOCATION));
-    let filled = relocations.take(MAX_RELOCATIONS).filter_map(|relocation| {
+    let filled = relocations(files).filter_map(|relocation| {
         let info = number(relocation, 8)?;
         let is_address = matches!(info as u32, GLOB_DAT | JUMP_SLOT);
         is_address.then_some((number(relocation, 0)?, (info >> 32) as u32))
@@ -124,6 +119,14 @@ fn defined(symbols: DynamicSymbols<'_>) -> Vec<u32> {
         .collect();
     defined.sort_by_key(|&number| symbols.name(number));
     defined
+}
+
+/// Returns the relocations that the dynamic linker carries out.
+pub(super) fn relocations(files: &Files) -> impl Iterator<Item = &[u8]> {
+    let tables = [".rela.plt", ".rela.dyn"].map(|name| files.loaded_section(name));
+    let all = tables.into_iter().flatten();
+    all.flat_map(|table| table.chunks_exact(RELOCATION))
+        .take(MAX_RELOCATIONS)
 }
 
 /// Returns the name of a symbol, up to its terminating zero.

@@ -40,7 +40,7 @@ pub(super) struct Rejoining {
     pub(super) executable: Option<ExecutableId>,
 }
 
-/// A target with its process id, and whether it is stopped now.
+/// A target, its process id, and true if it is stopped now.
 type StoppedChange = (TargetId, u32, bool);
 
 /// Notes on targets so far, and the looks for them.

@@ -515,7 +515,7 @@ impl Live {
                 counted_ns,
             } => (started_ns, since_ns.max(counted_ns)),
         };
-        // Where no probe has a place, nothing could be seen at any time.
+        // Without a place for any probe, no hit is missing.
         let unseen_ns = began_ns
             .filter(|_| has_place)
             .and_then(|began_ns| since_ns.checked_sub(began_ns))

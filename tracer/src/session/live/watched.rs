@@ -37,7 +37,7 @@ const MAX_STACK: u64 = 64 << 20;
 /// Bytes below the stack pointer that belong to the running function.
 const RED_ZONE: u64 = 128;
 
-/// The place of a value, and whose it is.
+/// The place of a value, and its owner.
 struct FoundValue {
     owner: ValueOwner,
     site: ReadySite,
@@ -458,7 +458,9 @@ impl Live {
                     continue;
                 };
                 let mut there = Vec::new();
-                for pid in self.processes_of(part.executable) {
+                let processes = self.processes_of(part.executable);
+                part.watched.keep_looks(&processes);
+                for pid in processes {
                     let known = |owner: &&ValueOwner| owner.pid == pid;
                     let first = part.watched.owners.iter().find(known).copied();
                     // A value that all threads share is there once.

@@ -33,7 +33,7 @@ pub(in crate::session) struct TargetModule {
     pub(in crate::session) file: MappedFile,
     /// The file held open: no process may have it mapped any more, and another may be at its path.
     held: Option<Arc<OwnedFd>>,
-    /// The process that has it mapped. `None` if that is no process.
+    /// The process that has it mapped. `None` for a file that is read from its path alone.
     process: Option<Arc<OwnedFd>>,
     options: DebugOptions,
     sources: Sources,

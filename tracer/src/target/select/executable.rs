@@ -101,7 +101,7 @@ impl SelectedExecutable {
     /// Returns true if there is a whole program at the path. One that is being written has no section headers yet.
     ///
     /// # Errors
-    /// The file is no program.
+    /// The file is not a program.
     pub(super) fn is_ready(&self) -> Result<bool, Diagnostic> {
         let Ok(file) = File::open(&self.path) else {
             return Ok(false);

@@ -190,7 +190,7 @@ impl Selection {
     /// Returns the path of a selected program that is there and whole.
     ///
     /// # Errors
-    /// One of the files is no program.
+    /// One of the files is not a program.
     pub fn ready_program(&self) -> Result<Option<&Path>, Diagnostic> {
         for one in &self.executables {
             if one.is_ready()? {

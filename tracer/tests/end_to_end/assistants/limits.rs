@@ -258,6 +258,19 @@ fn probe_that_costs_too_much_is_removed() {
     );
 }
 
+/// Asks for the same probe many times without waiting. Returns the number of probes that were added.
+#[track_caller]
+fn added_at_once(client: &mut RawClient, probe: &str, times: usize) -> usize {
+    let params = json!({ "name": "add_probe", "arguments": { "probe": probe } });
+    let asked: Vec<u64> = (0..times)
+        .map(|_| client.request("tools/call", params.clone()))
+        .collect();
+    let added = asked
+        .iter()
+        .filter(|&&id| outcome(&client.answer(id)).is_ok());
+    added.count()
+}
+
 #[test]
 fn number_of_probes_holds_for_requests_at_once() {
     if !needs::kernel() {
@@ -265,15 +278,7 @@ fn number_of_probes_holds_for_requests_at_once() {
     }
     let target = worker();
     let mut client = RawClient::of(&target, &["--max-probes", "3"]);
-    let params = json!({ "name": "add_probe", "arguments": { "probe": "count work" } });
-    let asked: Vec<u64> = (0..20)
-        .map(|_| client.request("tools/call", params.clone()))
-        .collect();
-    let added = asked
-        .iter()
-        .filter(|&&id| outcome(&client.answer(id)).is_ok())
-        .count();
-    assert_eq!(added, 3);
+    assert_eq!(added_at_once(&mut client, "count work", 20), 3);
     let cost = client.done("cost", json!({}));
     assert_eq!(cost["live"], 3, "{cost}");
     let first = cost["probes"][0]["probe"].clone();
@@ -456,15 +461,7 @@ fn live_probes_have_names_of_their_own() {
     let removed = client.done("remove_probe", json!({ "probe": "mine" }));
     assert_eq!(removed["removed"]["hits"], 2, "{removed}");
     // Probes that are being added at the same time have their names, too.
-    let params = json!({ "name": "add_probe", "arguments": { "probe": "count work as one" } });
-    let asked: Vec<u64> = (0..10)
-        .map(|_| client.request("tools/call", params.clone()))
-        .collect();
-    let added = asked
-        .iter()
-        .filter(|&&id| outcome(&client.answer(id)).is_ok())
-        .count();
-    assert_eq!(added, 1);
+    assert_eq!(added_at_once(&mut client, "count work as one", 10), 1);
 }
 
 #[test]

@@ -65,6 +65,16 @@ fn inner_results(call: &[Value]) -> Vec<i64> {
         .collect()
 }
 
+/// The beginnings and the ends of the calls that a call has made, with their functions.
+fn inner_ends(call: &[Value]) -> Vec<String> {
+    let ends = call
+        .iter()
+        .filter(|event| step(event, "depth") == 1 && kind(event) != "line");
+    let function = |event: &Value| event["function"].as_str().unwrap_or_default().to_owned();
+    ends.map(|event| format!("{} {}", kind(event), function(event)))
+        .collect()
+}
+
 #[test]
 fn call_through_a_pointer_is_followed_once_it_was_seen_and_one_more_call_is_recorded() {
     if !needs::kernel() {
@@ -178,17 +188,7 @@ fn jump_in_place_of_a_call_is_followed_at_the_same_depth() {
     finished.assert_code(0);
     let call = of_call(&finished, 1);
     assert_is_whole(&call);
-    let inner: Vec<String> = call
-        .iter()
-        .filter(|event| step(event, "depth") == 1 && kind(event) != "line")
-        .map(|event| {
-            format!(
-                "{} {}",
-                kind(event),
-                event["function"].as_str().unwrap_or_default()
-            )
-        })
-        .collect();
+    let inner = inner_ends(&call);
     assert_eq!(
         inner,
         ["enter middle", "return middle", "enter last", "return last"],
@@ -253,17 +253,7 @@ fn jump_to_a_computed_address_is_followed_once_it_was_seen() {
     finished.assert_code(0);
     let second = of_call(&finished, 2);
     assert_is_whole(&second);
-    let inner: Vec<String> = second
-        .iter()
-        .filter(|event| step(event, "depth") == 1 && kind(event) != "line")
-        .map(|event| {
-            format!(
-                "{} {}",
-                kind(event),
-                event["function"].as_str().unwrap_or("")
-            )
-        })
-        .collect();
+    let inner = inner_ends(&second);
     assert_eq!(inner, ["enter hop", "enter two", "return two"]);
     assert_eq!(inner_results(&second), [8]);
 }

@@ -447,6 +447,24 @@ fn object_is_watched_from_a_place_on_and_until_another() {
 }
 
 #[test]
+fn end_that_does_not_know_the_object_is_told() {
+    if !needs::kernel() {
+        return;
+    }
+    let program = watch_fixture(&["-O0"]);
+    let wait = line_of(&source(WATCH), "at: wait");
+    for (until, is_told) in [("add", true), (&*format!("{WATCH}:{wait}"), false)] {
+        let probe = format!("watch number at {WATCH}:{wait} until {until}");
+        let tracer = Tracer::attach(program.pid(), "json", &[&probe], &[]);
+        tracer.wait_tracing();
+        let finished = tracer.interrupt();
+        let note = "`number` is not known in `add`: its next hit ends the watch, whichever object it is of";
+        let told = finished.stderr.iter().any(|line| line.contains(note));
+        assert_eq!(told, is_told, "{finished}");
+    }
+}
+
+#[test]
 fn object_on_the_stack_ends_with_its_function() {
     if !needs::kernel() {
         return;

@@ -60,6 +60,11 @@ impl WatchedPart {
         last.threads != threads || last.at.elapsed() >= NEXT_LOOK && !threads.iter().all(is_owner)
     }
 
+    /// Forgets the looks at other processes, which have ended.
+    pub(in crate::session) fn keep_looks(&mut self, processes: &[u32]) {
+        self.looks.retain(|pid, _| processes.contains(pid));
+    }
+
     /// The values of these threads are looked for now.
     pub(in crate::session) fn looked(&mut self, pid: u32, threads: Vec<u32>) {
         let at = Instant::now();

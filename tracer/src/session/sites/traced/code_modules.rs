@@ -81,7 +81,7 @@ impl CodeModules {
             .find(|one| one.module.file.is_file_of(&module.file))
     }
 
-    /// Where the process has the module with the traced function. `None` without a process.
+    /// The bias of the module with the traced function in the process. `None` without a process.
     fn bias(&self, modules: &Modules) -> Option<Bias> {
         // The module may be from before the process was there.
         let mut mapped = modules.mapped().iter();
@@ -127,8 +127,8 @@ impl CodeModules {
         Some(new)
     }
 
-    /// The functions that modules of the process export under a name. `None` if that is not known: there is no process,
-    /// or the dynamic linker chooses one.
+    /// The functions that modules of the process export under a name. `None` without a process, or if the dynamic linker
+    /// chooses the function.
     pub(super) fn exported(&mut self, name: &[u8], modules: &Modules) -> Option<Vec<TraceAddr>> {
         let bias = self.bias(modules)?;
         let mut found = Vec::new();

@@ -230,7 +230,7 @@ impl StepSearch<'_> {
     }
 
     /// The functions that a call can lead to, as far as it is known.
-    fn targets_of(&mut self, module: &CodeModule, call: &CallInstruction) -> Vec<TraceAddr> {
+    fn targets_of(&self, module: &CodeModule, call: &CallInstruction) -> Vec<TraceAddr> {
         let followed = &self.code.followed;
         match call.to {
             Destination::Known(target) => vec![module.trace(target)],

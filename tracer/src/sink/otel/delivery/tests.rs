@@ -199,6 +199,13 @@ fn end_makes_one_more_attempt_at_once_and_keeps_to_its_deadline() {
         let finished = finished.join().unwrap();
         assert_eq!(finished.failure.as_deref(), Some("busy"));
     });
+    // It has answered, so it can be reached.
+    let said = scene.said();
+    let first = said.first().map(String::as_str);
+    assert_eq!(
+        first,
+        Some("http://c takes no telemetry now: busy; it is tried again")
+    );
     assert_eq!(scene.undelivered(), [(1, 5)]);
 }
 
