@@ -453,7 +453,8 @@ fn end_that_does_not_know_the_object_is_told() {
     }
     let program = watch_fixture(&["-O0"]);
     let wait = line_of(&source(WATCH), "at: wait");
-    for (until, is_told) in [("add", true), (&*format!("{WATCH}:{wait}"), false)] {
+    let later = format!("{WATCH}:{}", line_of(&source(WATCH), "at: loop"));
+    for (until, is_told) in [("add", true), (&*later, false)] {
         let probe = format!("watch number at {WATCH}:{wait} until {until}");
         let tracer = Tracer::attach(program.pid(), "json", &[&probe], &[]);
         tracer.wait_tracing();
