@@ -77,8 +77,11 @@ impl Live {
         let mut sites = Vec::new();
         let mut first_error = None;
         for pid in self.processes_of(executable) {
+            // Before their values, so that a thread that starts meanwhile is looked for later.
+            let threads = thread_ids(pid);
             match self.values_in(pid, &probe.module, &value) {
                 Ok(found) => {
+                    watched.looked(pid, threads);
                     for FoundValue { owner, site } in found {
                         watched.owners.push(owner);
                         sites.push(site);
